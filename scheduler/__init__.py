@@ -1,0 +1,1 @@
+"""Turns time into jobs: the clock, the timetable, the relay and the reaper."""

@@ -1,0 +1,1 @@
+"""keywright: keeps an organisation's certificates, keys and encrypted fields in order."""

@@ -1,0 +1,36 @@
+"""The shape that all job requests share."""
+
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Queue(StrEnum):
+    """One queue per workload, so that slow work never stands before urgent work.
+
+    Listed most urgent first: a worker that serves several queues takes them in this order.
+    """
+
+    NOTIFICATIONS = "notifications"
+    CERTIFICATES = "certificates"
+    ENCRYPTION = "encryption"
+    MAINTENANCE = "maintenance"
+
+
+class JobRequest(BaseModel):
+    """What a job is asked to do: ids, dates and numbers; never secrets, addresses or objects.
+
+    A subclass is one kind of job. Its ``kind`` is the stable name on the wire and in the ledger:
+    imperative, ``<noun>.<verb>``. Its limits are part of the contract, too.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ClassVar[str]
+    queue: ClassVar[Queue]
+    max_attempts: ClassVar[int] = 5
+    time_limit_seconds: ClassVar[float] = 60
+    retry_base_seconds: ClassVar[float] = 5
+    """Wait before the second attempt; it doubles with each further one."""
+    retry_cap_seconds: ClassVar[float] = 3600

@@ -51,7 +51,8 @@ CREATE UNIQUE INDEX member_emails_are_unique_in_an_organization
 
 -- ------------------------------------------------------------------------------------- the jobs --
 
-CREATE TYPE keywright.queue AS ENUM ('certificates', 'encryption', 'notifications', 'maintenance');
+-- One per workload, most urgent first: the order in which a worker that serves several takes them.
+CREATE TYPE keywright.queue AS ENUM ('notifications', 'certificates', 'encryption', 'maintenance');
 
 CREATE TYPE keywright.job_state AS ENUM (
     'scheduled',  -- waits for run_at: not offered to any worker yet, or waiting to be tried again
@@ -108,6 +109,9 @@ CREATE INDEX job_ready ON keywright.job (queue, hinted_at) WHERE state = 'ready'
 CREATE INDEX job_running ON keywright.job (lease_until) WHERE state = 'running';
 -- People: what failed lately.
 CREATE INDEX job_failed ON keywright.job (finished_at) WHERE state = 'failed';
+-- `keywright status`: when the last scan ended.
+CREATE INDEX job_last_scan ON keywright.job (finished_at)
+    WHERE kind = 'expiry.scan' AND state = 'succeeded';
 
 -- The scheduler's memory: each time a schedule fired. Two schedulers on one tick meet at this key,
 -- and a scheduler that was down sees here where to go on.
@@ -251,6 +255,7 @@ CREATE TABLE keywright.tier_record (
     decided_at   timestamptz NOT NULL,
     PRIMARY KEY (version_id, tier_days)
 );
+CREATE INDEX tier_record_unheard ON keywright.tier_record (decided_at) WHERE outcome = 'nobody';
 
 -- Work out afresh what is still to be told of these versions, and when: called in the transaction
 -- that stores a version, or changes what its dates depend on. Tiers that were due before known_since
@@ -301,8 +306,9 @@ CREATE TABLE keywright.digest (
     CONSTRAINT one_digest_per_member_and_day PRIMARY KEY (member_id, local_day),
     FOREIGN KEY (organization_id, member_id) REFERENCES keywright.member (organization_id, member_id)
 );
--- The scan: digests that are due and have no job yet.
-CREATE INDEX digest_open ON keywright.digest (send_at) WHERE state = 'open' AND job_id IS NULL;
+-- The scan: digests that are due and have no job yet; `keywright status`: how late is the oldest.
+CREATE INDEX digest_unsent ON keywright.digest (send_at) WHERE state IN ('open', 'sending');
+CREATE INDEX digest_failed ON keywright.digest (send_at) WHERE state = 'failed';
 
 CREATE TYPE keywright.notice_state AS ENUM (
     'planned',      -- stands in a digest that is still to be sent

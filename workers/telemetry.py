@@ -30,7 +30,10 @@ def configure_logging(level: str, log_format: str, stream: TextIO | None = None)
         else structlog.dev.ConsoleRenderer(colors=stream.isatty())
     )
     exceptions: structlog.typing.Processor = (
-        structlog.processors.dict_tracebacks
+        structlog.processors.ExceptionRenderer(
+            # Local variables may hold anything, keys and addresses included.
+            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        )
         if log_format == "json"
         else structlog.processors.format_exc_info
     )

@@ -1,0 +1,27 @@
+"""What is asked for, and when: the only place where a clock time meets a job."""
+
+from dataclasses import dataclass
+
+from workers.contract import JobRequest, PurgeJobs, ScanExpiries
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A request that is made again and again.
+
+    ``cron`` has five fields, read in UTC: minute, hour, day, month, weekday by name (``mon``); a
+    number would mean Monday for 0 here and Sunday elsewhere. After downtime only the latest missed
+    time is made up for: the jobs read the state of things, and one run finds all there is to do.
+    """
+
+    name: str
+    cron: str
+    request: JobRequest
+
+
+TIMETABLE: tuple[Schedule, ...] = (
+    # Often enough that every organization's sending hour is met within five minutes; a scan that
+    # finds nothing due costs one look into an index.
+    Schedule(name="expiry-scan", cron="*/5 * * * *", request=ScanExpiries()),
+    Schedule(name="job-purge", cron="17 3 * * *", request=PurgeJobs()),
+)

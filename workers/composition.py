@@ -1,0 +1,63 @@
+"""Puts a worker together: settings → connections → handlers → broker."""
+
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+
+import dramatiq
+from dramatiq import Broker
+
+from workers.contract import JobRequest, Queue
+from workers.database.pool import connect, open_pool
+from workers.database.schema import check_schema
+from workers.jobs.broker import LedgerRabbitmqBroker
+from workers.jobs.execution import Execution, Handler
+from workers.jobs.in_process import InProcessBroker
+from workers.jobs.keeper import Keeper
+from workers.jobs.worker import WorkerLifecycle, declare_actors
+from workers.notifications.delivery import Postman
+from workers.settings import Settings
+from workers.subscriptions import subscriptions
+
+Handlers = Mapping[type[JobRequest], Handler]
+
+
+def compose_worker(
+    settings: Settings,
+    conninfo: str,
+    *,
+    queues: Sequence[Queue] = tuple(Queue),
+    handlers: Handlers | None = None,
+) -> Broker:
+    """Return a broker whose actors work on ``queues`` of the ledger at ``conninfo``.
+
+    ``handlers`` replaces the usual subscriptions, for tests and benchmarks. Nothing runs before a
+    ``dramatiq.Worker`` is started on the broker.
+
+    Raises:
+        KeywrightError: the database is not there or has another schema.
+    """
+    with connect(conninfo, name="worker") as connection:
+        check_schema(connection)
+    # One connection per thread, one for the keeper and one for the relay.
+    pool = open_pool(conninfo, size=settings.worker_threads + 2, name="worker")
+    keeper = Keeper(pool, lease_seconds=settings.lease_seconds)
+    execution = Execution(
+        pool,
+        keeper,
+        subscriptions(Postman.from_settings(settings)) if handlers is None else handlers,
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        lease_seconds=settings.lease_seconds,
+    )
+    middleware: list[dramatiq.Middleware] = [
+        WorkerLifecycle(
+            pool, keeper, execution, queues, grace_seconds=settings.shutdown_grace_seconds
+        )
+    ]
+    broker: Broker = (
+        InProcessBroker(middleware=middleware)
+        if settings.broker_url is None
+        else LedgerRabbitmqBroker(settings.broker_url.get_secret_value(), middleware=middleware)
+    )
+    declare_actors(broker, execution, queues)
+    return broker

@@ -1,0 +1,1 @@
+"""Postgres: connections, the schema, and the embedded server. No feature's SQL."""

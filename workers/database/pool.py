@@ -1,0 +1,54 @@
+"""A pool of connections, and the translation of what a database says when it is not there."""
+
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from workers.errors import TransientError
+
+Connection: TypeAlias = psycopg.Connection[Any]
+Pool: TypeAlias = ConnectionPool[Connection]
+
+DATABASE_TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+"""What a lost, restarting or overloaded database raises; trying again later may help."""
+
+
+class DatabaseUnavailableError(TransientError):
+    """The database cannot be reached, was restarted, or took too long to answer."""
+
+    code = "database-unavailable"
+    title = "The database is not available"
+
+
+def open_pool(conninfo: str, *, size: int, name: str) -> Pool:
+    """Open a pool of autocommit connections, filled in the background.
+
+    ``size`` is the number of connections kept; ``name`` is shown in ``pg_stat_activity``.
+    """
+    return ConnectionPool(
+        conninfo,
+        min_size=1,
+        max_size=size,
+        kwargs={"autocommit": True, "application_name": f"keywright {name}"},
+        name=f"keywright-{name}",
+        timeout=10,
+        open=True,
+    )
+
+
+def connect(conninfo: str, *, name: str) -> Connection:
+    """Open one autocommit connection.
+
+    Raises:
+        DatabaseUnavailableError: nothing answers, or it refuses us; the text has no password.
+    """
+    try:
+        return psycopg.connect(
+            conninfo, autocommit=True, application_name=f"keywright {name}", connect_timeout=10
+        )
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DatabaseUnavailableError(
+            f"Cannot connect to the database ({reason}); check KEYWRIGHT_DATABASE_URL."
+        ) from error

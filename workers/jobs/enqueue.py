@@ -1,0 +1,66 @@
+"""Putting a job into the ledger, in the caller's own transaction."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.types.json import Jsonb
+
+from workers.contract import JobRequest
+from workers.database.pool import Connection
+
+
+@dataclass(frozen=True)
+class Enqueued:
+    """The job that will do the work; ``created`` is False where an unfinished one was found."""
+
+    job_id: int
+    created: bool
+
+
+def enqueue(
+    connection: Connection,
+    request: JobRequest,
+    *,
+    organization_id: int | None = None,
+    unique_key: str | None = None,
+    run_at: datetime | None = None,
+) -> Enqueued:
+    """Insert a job; it becomes visible to workers when the caller's transaction commits.
+
+    With a ``unique_key``, a job of the same kind, organization and key that is not finished yet
+    is returned instead of a second one. ``run_at`` (aware) delays the job; None means now.
+    """
+    values = {
+        "kind": request.kind,
+        "queue": request.queue.value,
+        "organization_id": organization_id,
+        "arguments": Jsonb(request.model_dump(mode="json")),
+        "unique_key": unique_key,
+        "run_at": run_at,
+        "max_attempts": request.max_attempts,
+    }
+    while True:
+        row = connection.execute(_INSERT, values).fetchone()
+        if row is not None:
+            return Enqueued(job_id=row[0], created=True)
+        row = connection.execute(_FIND_UNFINISHED, values).fetchone()
+        if row is not None:
+            return Enqueued(job_id=row[0], created=False)
+        # The one in the way finished between the two statements: the key is free again.
+
+
+_INSERT = """
+INSERT INTO keywright.job (kind, queue, organization_id, arguments, unique_key, run_at, max_attempts)
+VALUES (%(kind)s, %(queue)s, %(organization_id)s, %(arguments)s, %(unique_key)s,
+        coalesce(%(run_at)s, now()), %(max_attempts)s)
+    ON CONFLICT (kind, organization_id, unique_key)
+       WHERE unique_key IS NOT NULL AND state IN ('scheduled', 'ready', 'running') DO NOTHING
+RETURNING job_id
+"""
+
+_FIND_UNFINISHED = """
+SELECT job_id
+  FROM keywright.job
+ WHERE kind = %(kind)s AND organization_id IS NOT DISTINCT FROM %(organization_id)s
+   AND unique_key = %(unique_key)s AND state IN ('scheduled', 'ready', 'running')
+"""

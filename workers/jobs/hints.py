@@ -1,0 +1,86 @@
+"""The message that says "look at job N", and the refusal of everything else.
+
+A hint is a dramatiq envelope: one actor per queue, named like it, whose only argument is the job's
+number. Anybody may get a message into a queue by mistake or malice, so the bytes are checked to the
+last key before dramatiq sees them: one odd field would stall its consumer or kill its threads.
+"""
+
+import time
+from dataclasses import dataclass
+from uuid import uuid4
+
+from dramatiq import Message
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workers.contract import Queue
+
+MAX_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Where to look."""
+
+    job_id: int
+    queue: Queue
+
+    def to_message(self) -> Message[None]:
+        """Return the dramatiq message that carries this hint."""
+        return Message(
+            queue_name=self.queue.value,
+            actor_name=self.queue.value,
+            args=(),
+            kwargs={"job_id": self.job_id},
+            options={},
+            message_id=str(uuid4()),
+            message_timestamp=int(time.time() * 1000),
+        )
+
+    def encode(self) -> bytes:
+        """Return the bytes that go onto the queue."""
+        return self.to_message().encode()
+
+
+class InvalidHintError(ValueError):
+    """A message on a work queue is no hint; the text is the reason, without the message's content."""
+
+
+class _Arguments(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    job_id: int = Field(ge=1, lt=2**63)
+
+
+class _Nothing(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Envelope(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    queue_name: str
+    actor_name: str
+    args: list[object] = Field(max_length=0)
+    kwargs: _Arguments
+    options: _Nothing
+    message_id: str = Field(max_length=64)
+    message_timestamp: int
+
+
+def decode_hint(body: bytes, queue: str) -> Hint:
+    """Read a message taken from ``queue``.
+
+    Raises:
+        InvalidHintError: it is anything but a hint for this very queue.
+    """
+    if len(body) > MAX_BYTES:
+        raise InvalidHintError(f"{len(body)} bytes; a hint has at most {MAX_BYTES}")
+    try:
+        envelope = _Envelope.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        field = ".".join(str(part) for part in first["loc"])[:100]
+        raise InvalidHintError(f"{field or 'body'}: {first['msg']}"[:300]) from None
+    if envelope.queue_name != queue:
+        raise InvalidHintError("queue_name: names another queue than the one it came through")
+    if envelope.actor_name != queue:
+        raise InvalidHintError("actor_name: no such actor")
+    return Hint(envelope.kwargs.job_id, Queue(queue))

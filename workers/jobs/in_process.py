@@ -1,0 +1,81 @@
+"""The embedded transport: hints stay in the memory of the worker process that took the offer.
+
+Each worker process takes due jobs from the ledger itself (``SKIP LOCKED``), a few more than it has
+threads, and feeds them to dramatiq's in-memory broker. The ledger keeps everything durable, so no
+second queue is needed, and several processes share the work.
+"""
+
+import threading
+from collections.abc import Sequence
+from queue import Queue as MemoryQueue
+
+from dramatiq import Middleware
+from dramatiq.brokers.stub import StubBroker
+
+from workers.contract import Queue
+from workers.database.pool import Pool
+from workers.jobs.relay import RelayLoop, offer_some, withdraw
+
+
+class InProcessBroker(StubBroker):
+    """dramatiq's in-memory broker, without delay queues: the ledger delays."""
+
+    def __init__(self, *, middleware: list[Middleware]) -> None:
+        super().__init__(middleware)
+        # Offered by this process, and not executed yet.
+        self.outstanding: set[int] = set()
+        self.outstanding_lock = threading.Lock()
+
+    def declare_queue(self, queue_name: str) -> None:
+        """Declare a work queue."""
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues[queue_name] = MemoryQueue()
+            self.emit_after("declare_queue", queue_name)
+
+    def settle(self, job_id: int) -> None:
+        """Note that the hint for ``job_id`` has been followed."""
+        with self.outstanding_lock:
+            self.outstanding.discard(job_id)
+
+
+class InProcessRelay:
+    """Feeds one worker process from the ledger."""
+
+    def __init__(
+        self, pool: Pool, broker: InProcessBroker, queues: Sequence[Queue], *, room: int
+    ) -> None:
+        self._pool = pool
+        self._broker = broker
+        self._queues = queues
+        self._room = room
+        self._loop = RelayLoop(self._step, name="relay")
+
+    def start(self) -> None:
+        """Begin to feed."""
+        self._loop.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._loop.stop()
+
+    def withdraw_outstanding(self) -> None:
+        """Give what was offered here and not begun back to the other processes."""
+        with self._broker.outstanding_lock:
+            outstanding = list(self._broker.outstanding)
+        if outstanding:
+            with self._pool.connection() as connection:
+                withdraw(connection, outstanding)
+
+    def _step(self) -> int:
+        with self._broker.outstanding_lock:
+            room = self._room - len(self._broker.outstanding)
+        if room <= 0:
+            return 0
+        with self._pool.connection() as connection:
+            hints = offer_some(connection, self._queues, room)
+        with self._broker.outstanding_lock:
+            self._broker.outstanding.update(hint.job_id for hint in hints)
+        for hint in hints:
+            self._broker.enqueue(hint.to_message())
+        return len(hints)

@@ -1,0 +1,1 @@
+"""Expiry notices: who is told what, when, and the proof that they were."""

@@ -1,0 +1,228 @@
+"""``notice.deliver``: compose and send digests, recording each before and after.
+
+No transaction is open while the mail server is spoken to. A digest whose worker died between the
+server's "yes" and its record is sent again under the same Message-ID: an alert told twice is better
+than one never told, and many mail systems drop the second copy.
+"""
+
+import threading
+from dataclasses import dataclass
+from email.utils import parseaddr
+from itertools import groupby
+
+import structlog
+from pydantic import BaseModel
+
+from workers.contract import DeliverNotices
+from workers.errors import PermanentError, TransientError
+from workers.jobs.running import RunningJob
+from workers.notifications.message import UnsendableError, compose_message, message_id
+from workers.notifications.rendering import Digest, DigestItem, render_digest
+from workers.notifications.smtp import (
+    MailServerUnavailableError,
+    SendOutcome,
+    SmtpServer,
+    SmtpSession,
+)
+from workers.notifications.store import (
+    DueDigest,
+    DueNotice,
+    begin_delivery,
+    cancel_digests,
+    close_digests,
+    drop_digests_without_reader,
+    end_delivery,
+    notices_to_tell,
+)
+
+log = structlog.get_logger(__name__)
+
+
+class MailDeferredError(TransientError):
+    """The mail server asked to come back later for some of the digests."""
+
+    code = "mail-deferred"
+    title = "Mail is waiting to be sent"
+
+
+class MailGivenUpError(PermanentError):
+    """Digests could not be sent within all the attempts of their job."""
+
+    code = "mail-given-up"
+    title = "Mail could not be sent"
+
+
+class Delivered(BaseModel):
+    """What became of the digests of one job."""
+
+    accepted: int = 0
+    refused: int = 0
+    cancelled: int = 0
+
+
+@dataclass(frozen=True)
+class _Ended:
+    digest_id: int
+    outcome: SendOutcome
+
+
+class Postman:
+    """Sends digests through one mail server; each worker thread keeps a connection of its own."""
+
+    def __init__(self, server: SmtpServer, *, sender: str) -> None:
+        self._server = server
+        self._sender = sender
+        self._domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+        self._per_thread = threading.local()
+
+    def deliver_notices(self, request: DeliverNotices, job: RunningJob) -> Delivered:
+        """Send those of the digests that are still to be sent.
+
+        Raises:
+            MailDeferredError: some have to be tried again later.
+            MailGivenUpError: the same, at the last attempt; they are recorded as given up.
+        """
+        digests, items, cancelled = self._load(request, job)
+        ended = self._send_all(digests, items, job)
+        return self._conclude(ended, digests, cancelled, job)
+
+    def _load(
+        self, request: DeliverNotices, job: RunningJob
+    ) -> tuple[list[DueDigest], dict[int, list[DigestItem]], int]:
+        """Close the digests, and drop those with nobody to tell or nothing left to tell."""
+        with job.checkpoint() as connection:
+            cancelled = drop_digests_without_reader(connection, request.digest_ids)
+            closed = close_digests(connection, request.digest_ids)
+            notices = notices_to_tell(connection, [digest.digest_id for digest in closed])
+            items = {
+                digest_id: [_item(notice) for notice in of_digest]
+                for digest_id, of_digest in groupby(notices, key=lambda notice: notice.digest_id)
+            }
+            empty = [digest.digest_id for digest in closed if digest.digest_id not in items]
+            cancel_digests(connection, empty)
+        digests = [digest for digest in closed if digest.digest_id in items]
+        return digests, items, cancelled + len(empty)
+
+    def _send_all(
+        self, digests: list[DueDigest], items: dict[int, list[DigestItem]], job: RunningJob
+    ) -> list[_Ended]:
+        """Send one digest after the other; stop early where the mail server is out of reach."""
+        ended: list[_Ended] = []
+        unrecorded: list[_Ended] = []
+        out_of_reach = False
+        try:
+            for digest in digests:
+                job.stop_if_asked()
+                # One step records the end of the last delivery and the beginning of the next, and
+                # breaks off if the job was given to somebody else meanwhile.
+                self._record(job, unrecorded, beginning=digest.digest_id)
+                unrecorded = []
+                try:
+                    outcome = self._send(digest, items[digest.digest_id], job)
+                except MailServerUnavailableError as error:
+                    log.warning("the mail server is out of reach", reason=str(error))
+                    out_of_reach = True
+                    outcome = SendOutcome("deferred", code=None, reply=str(error))
+                unrecorded = [_Ended(digest.digest_id, outcome)]
+                ended += unrecorded
+                if out_of_reach:
+                    break
+        finally:
+            self._record(job, unrecorded)
+        return ended
+
+    def _record(self, job: RunningJob, ended: list[_Ended], *, beginning: int | None = None) -> None:
+        with job.checkpoint() as connection, connection.pipeline():
+            for each in ended:
+                end_delivery(
+                    connection,
+                    each.digest_id,
+                    state=each.outcome.state,
+                    code=each.outcome.code,
+                    reply=each.outcome.reply,
+                )
+            if beginning is not None:
+                begin_delivery(
+                    connection, beginning, message_id=message_id(beginning, self._domain)
+                )
+
+    def _send(self, digest: DueDigest, items: list[DigestItem], job: RunningJob) -> SendOutcome:
+        mail = render_digest(
+            Digest(
+                organization=digest.organization,
+                is_sandbox=digest.is_sandbox,
+                recipient_name=digest.recipient_name,
+                time_zone=digest.time_zone,
+                items=tuple(items),
+                reason=_reason(digest, items),
+            ),
+            now=job.now,
+        )
+        try:
+            message = compose_message(
+                mail,
+                sender=self._sender,
+                recipient_name=digest.recipient_name,
+                recipient_email=digest.recipient_email,
+                message_id=message_id(digest.digest_id, self._domain),
+                date=job.now,
+            )
+        except UnsendableError as error:
+            return SendOutcome("refused", code=None, reply=str(error))
+        return self._session().send(message, digest.recipient_email)
+
+    def _session(self) -> SmtpSession:
+        session: SmtpSession | None = getattr(self._per_thread, "session", None)
+        if session is None:
+            session = self._per_thread.session = SmtpSession(self._server)
+        return session
+
+    def _conclude(
+        self, ended: list[_Ended], digests: list[DueDigest], cancelled: int, job: RunningJob
+    ) -> Delivered:
+        states = [each.outcome.state for each in ended]
+        waiting = len(digests) - states.count("accepted") - states.count("refused")
+        if waiting == 0:
+            return Delivered(
+                accepted=states.count("accepted"),
+                refused=states.count("refused"),
+                cancelled=cancelled,
+            )
+        reply = next(each.outcome.reply for each in ended if each.outcome.state == "deferred")
+        if not job.is_last_attempt:
+            raise MailDeferredError(
+                f"{waiting} of {len(digests)} digests have to be sent later; the mail server said:"
+                f" {reply}"
+            )
+        settled = {e.digest_id for e in ended if e.outcome.state in ("accepted", "refused")}
+        with job.checkpoint() as connection:
+            for digest in digests:
+                if digest.digest_id not in settled:
+                    end_delivery(
+                        connection, digest.digest_id, state="given_up", code=None, reply=reply
+                    )
+        raise MailGivenUpError(
+            f"{waiting} of {len(digests)} digests were given up after {job.claimed.attempt}"
+            f" attempts; the mail server said last: {reply}"
+        )
+
+
+def _item(notice: DueNotice) -> DigestItem:
+    return DigestItem(
+        label=notice.label,
+        unique_name=notice.unique_name,
+        kind=notice.kind,
+        issuer=notice.issuer,
+        subject=notice.subject,
+        serial=notice.serial,
+        not_after=notice.not_after,
+        tier_days=notice.tier_days,
+        used_in=tuple(notice.used_in),
+        replaced=notice.replaced,
+    )
+
+
+def _reason(digest: DueDigest, items: list[DigestItem]) -> str:
+    if digest.is_holder and any(item.tier_days > 1 for item in items):
+        return "you have the permission to receive certificate expiration notices"
+    return f"you administer {digest.organization}"

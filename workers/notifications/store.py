@@ -1,0 +1,203 @@
+"""The delivery ledger: what is to be told, and the proof of what was told. SQL only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from workers.database.pool import Connection
+
+
+@dataclass(frozen=True, kw_only=True)
+class DueDigest:
+    """A digest that is closed and waits to be sent, with whom it goes to and in what role."""
+
+    digest_id: int
+    organization: str
+    is_sandbox: bool
+    recipient_name: str
+    recipient_email: str
+    time_zone: str
+    is_holder: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DueNotice:
+    """One certificate version to tell of in a digest."""
+
+    digest_id: int
+    label: str
+    unique_name: str
+    kind: str
+    subject: str
+    issuer: str
+    serial: str
+    not_after: datetime
+    tier_days: int
+    used_in: list[str]
+    replaced: bool
+
+
+def drop_digests_without_reader(connection: Connection, digest_ids: Sequence[int]) -> int:
+    """Cancel the digests whose member is no longer active; return how many that were.
+
+    A tier that nobody else hears is planned afresh for whoever is concerned now: the departure of a
+    sole holder must not silence everyone (rule 54).
+    """
+    return connection.execute(
+        """
+        WITH orphaned AS (
+            UPDATE keywright.digest
+               SET state = 'cancelled'
+              FROM keywright.member
+             WHERE digest.digest_id = ANY (%(digest_ids)s) AND digest.state IN ('open', 'sending')
+               AND member.member_id = digest.member_id AND NOT member.active
+            RETURNING digest.member_id, digest.local_day
+        ), cancelled AS (
+            UPDATE keywright.notice
+               SET state = 'cancelled', reason = 'the member is no longer active'
+              FROM orphaned
+             WHERE notice.member_id = orphaned.member_id
+               AND notice.local_day = orphaned.local_day AND notice.state = 'planned'
+            RETURNING notice.version_id, notice.tier_days, notice.member_id
+        ), reopened AS (
+            DELETE FROM keywright.tier_record AS record
+             USING cancelled
+             WHERE record.version_id = cancelled.version_id
+               AND record.tier_days = cancelled.tier_days
+               AND NOT EXISTS (SELECT FROM keywright.notice AS other
+                                WHERE other.version_id = cancelled.version_id
+                                  AND other.tier_days = cancelled.tier_days
+                                  AND other.member_id <> cancelled.member_id
+                                  AND other.state IN ('planned', 'sent'))
+            RETURNING record.version_id
+        ), rescheduled AS (
+            UPDATE keywright.certificate_version AS version
+               SET next_notice_at = least(version.next_notice_at, now())
+              FROM reopened
+             WHERE version.version_id = reopened.version_id AND version.not_after IS NOT NULL
+        )
+        SELECT count(*) FROM orphaned
+        """,
+        {"digest_ids": list(digest_ids)},
+    ).fetchone()[0]  # type: ignore[index,no-any-return]  # an aggregate always has a row
+
+
+def cancel_digests(connection: Connection, digest_ids: Sequence[int]) -> None:
+    """Cancel digests that have nothing left to tell."""
+    connection.execute(
+        """
+        UPDATE keywright.digest SET state = 'cancelled'
+         WHERE digest_id = ANY (%(digest_ids)s) AND state IN ('open', 'sending')
+        """,
+        {"digest_ids": list(digest_ids)},
+    )
+
+
+def close_digests(connection: Connection, digest_ids: Sequence[int]) -> list[DueDigest]:
+    """Close those of the digests that are still to be sent, and return them in order.
+
+    A digest found ``sending`` is one whose attempt was cut off or deferred: it is due again.
+    """
+    connection.execute(
+        """
+        UPDATE keywright.digest SET state = 'sending'
+         WHERE digest_id = ANY (%(digest_ids)s) AND state = 'open'
+        """,
+        {"digest_ids": list(digest_ids)},
+    )
+    with connection.cursor(row_factory=class_row(DueDigest)) as cursor:
+        return cursor.execute(
+            """
+            SELECT digest.digest_id, organization.name AS organization, organization.is_sandbox,
+                   member.name AS recipient_name, member.email AS recipient_email,
+                   coalesce(member.time_zone, organization.time_zone) AS time_zone,
+                   'receive_expiration_notices' = ANY (member.permissions) AS is_holder
+              FROM keywright.digest
+              JOIN keywright.member USING (member_id)
+              JOIN keywright.organization ON organization.organization_id = digest.organization_id
+             WHERE digest.digest_id = ANY (%(digest_ids)s) AND digest.state = 'sending'
+             ORDER BY digest.digest_id
+            """,
+            {"digest_ids": list(digest_ids)},
+        ).fetchall()
+
+
+def notices_to_tell(connection: Connection, digest_ids: Sequence[int]) -> list[DueNotice]:
+    """Return what these digests have to tell, most urgent first within each."""
+    with connection.cursor(row_factory=class_row(DueNotice)) as cursor:
+        return cursor.execute(
+            """
+            SELECT digest.digest_id, certificate.label, certificate.unique_name,
+                   certificate.kind::text AS kind, version.subject, version.issuer, version.serial,
+                   version.not_after, notice.tier_days,
+                   version.replaced_at IS NOT NULL AS replaced,
+                   ARRAY (SELECT usage.place_kind || ': ' || usage.place
+                            FROM keywright.usage
+                           WHERE usage.version_id = version.version_id
+                           ORDER BY 1) AS used_in
+              FROM keywright.digest
+              JOIN keywright.notice USING (member_id, local_day)
+              JOIN keywright.certificate_version AS version USING (version_id)
+              JOIN keywright.certificate USING (certificate_id)
+             WHERE digest.digest_id = ANY (%(digest_ids)s) AND notice.state = 'planned'
+             ORDER BY digest.digest_id, version.not_after, certificate.unique_name
+            """,
+            {"digest_ids": list(digest_ids)},
+        ).fetchall()
+
+
+def begin_delivery(connection: Connection, digest_id: int, *, message_id: str) -> None:
+    """Record, before the first byte goes out, that this digest is being sent."""
+    connection.execute(
+        """
+        INSERT INTO keywright.delivery (digest_id, channel, state, message_id, begun_at)
+        VALUES (%(digest_id)s, 'email', 'sending', %(message_id)s, clock_timestamp())
+            ON CONFLICT (digest_id, channel) DO UPDATE
+           SET state = 'sending', attempt = delivery.attempt + 1, begun_at = clock_timestamp(),
+               finished_at = NULL
+        """,
+        {"digest_id": digest_id, "message_id": message_id},
+    )
+
+
+_FINAL = {"accepted": "sent", "refused": "failed", "given_up": "failed"}
+
+
+def end_delivery(
+    connection: Connection, digest_id: int, *, state: str, code: int | None, reply: str | None
+) -> None:
+    """Record what became of it, in the delivery, its digest and its notices at once.
+
+    ``state`` is ``accepted``, ``refused``, ``deferred`` or ``given_up``; a deferred digest stays
+    ``sending``.
+    """
+    connection.execute(
+        """
+        WITH ended AS (
+            UPDATE keywright.delivery
+               SET state = %(state)s, smtp_code = %(code)s, smtp_reply = %(reply)s,
+                   finished_at = clock_timestamp()
+             WHERE digest_id = %(digest_id)s AND channel = 'email'
+        ), closed AS (
+            UPDATE keywright.digest
+               SET state = %(digest_state)s
+             WHERE digest_id = %(digest_id)s AND %(digest_state)s::text <> 'sending'
+            RETURNING member_id, local_day
+        )
+        UPDATE keywright.notice
+           SET state = %(notice_state)s
+          FROM closed
+         WHERE notice.member_id = closed.member_id AND notice.local_day = closed.local_day
+           AND notice.state = 'planned'
+        """,
+        {
+            "digest_id": digest_id,
+            "state": state,
+            "code": code,
+            "reply": reply,
+            "digest_state": _FINAL.get(state, "sending"),
+            "notice_state": _FINAL.get(state, "planned"),
+        },
+    )

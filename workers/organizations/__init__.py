@@ -1,0 +1,1 @@
+"""Organizations and their members: the tenants, and who in them is told what."""

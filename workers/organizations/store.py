@@ -1,0 +1,167 @@
+"""Organizations and members in the database. SQL only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.rows import class_row
+
+from workers.database.pool import Connection
+from workers.errors import ConflictError, InvalidRequestError, NotFoundError
+from workers.organizations.members import NewMember
+
+
+@dataclass(frozen=True, kw_only=True)
+class Organization:
+    """A tenant; ``members`` counts the active ones, ``certificates`` those not deleted."""
+
+    organization_id: int
+    name: str
+    is_sandbox: bool
+    time_zone: str
+    sending_hour: int
+    members: int
+    certificates: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A person in an organization."""
+
+    member_id: int
+    organization: str
+    name: str
+    email: str
+    profile: str
+    permissions: list[str]
+    active: bool
+    time_zone: str | None
+
+
+def add_organization(
+    connection: Connection, *, name: str, time_zone: str, sending_hour: int, is_sandbox: bool
+) -> int:
+    """Insert an organization and return its id; the arguments were checked before.
+
+    Raises:
+        ConflictError: the name is taken.
+    """
+    try:
+        with connection.transaction():
+            row = connection.execute(
+                """
+                INSERT INTO keywright.organization (name, time_zone, sending_hour, is_sandbox)
+                VALUES (%(name)s, %(time_zone)s, %(sending_hour)s, %(is_sandbox)s)
+                RETURNING organization_id
+                """,
+                {
+                    "name": name,
+                    "time_zone": time_zone,
+                    "sending_hour": sending_hour,
+                    "is_sandbox": is_sandbox,
+                },
+            ).fetchone()
+    except psycopg.errors.UniqueViolation:
+        raise ConflictError(
+            f"There is an organization named “{name}” already; choose another name."
+        ) from None
+    except psycopg.errors.CheckViolation:
+        raise InvalidRequestError(
+            "name: 1 to 80 characters, without blanks at either end."
+        ) from None
+    assert row is not None
+    return int(row[0])
+
+
+def organization_id(connection: Connection, name: str) -> int:
+    """Return the id of the organization called ``name``, whatever its case.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    row = connection.execute(
+        "SELECT organization_id FROM keywright.organization WHERE lower(name) = lower(%(name)s)",
+        {"name": name},
+    ).fetchone()
+    if row is None:
+        raise NotFoundError(
+            f"There is no organization named “{name}”; `keywright organization list` shows them."
+        )
+    return int(row[0])
+
+
+def list_organizations(connection: Connection) -> list[Organization]:
+    """Return all organizations by name."""
+    with connection.cursor(row_factory=class_row(Organization)) as cursor:
+        return cursor.execute(
+            """
+            SELECT organization_id, name, is_sandbox, time_zone, sending_hour,
+                   (SELECT count(*) FROM keywright.member
+                     WHERE member.organization_id = organization.organization_id AND active
+                   ) AS members,
+                   (SELECT count(*) FROM keywright.certificate
+                     WHERE certificate.organization_id = organization.organization_id
+                       AND deleted_at IS NULL) AS certificates
+              FROM keywright.organization
+             ORDER BY lower(name)
+            """
+        ).fetchall()
+
+
+def add_members(
+    connection: Connection, *, organization_id: int, members: Sequence[NewMember]
+) -> list[int]:
+    """Insert members, all or none, and return their ids in the order given.
+
+    Raises:
+        ConflictError: an address is a member's already; the text says which line, not which one.
+    """
+    try:
+        with connection.transaction():
+            rows = connection.execute(
+                """
+                INSERT INTO keywright.member
+                       (organization_id, name, email, profile, permissions, active, time_zone)
+                SELECT %(organization_id)s, name, email, profile::keywright.member_profile,
+                       string_to_array(permissions, ' '), active, time_zone
+                  FROM unnest(%(names)s::text[], %(emails)s::text[], %(profiles)s::text[],
+                              %(permissions)s::text[], %(active)s::boolean[],
+                              %(time_zones)s::text[])
+                       WITH ORDINALITY
+                       AS new (name, email, profile, permissions, active, time_zone, position)
+                 ORDER BY position
+                RETURNING member_id
+                """,
+                {
+                    "organization_id": organization_id,
+                    "names": [member.name for member in members],
+                    "emails": [member.email for member in members],
+                    "profiles": [member.profile for member in members],
+                    "permissions": [" ".join(member.permissions) for member in members],
+                    "active": [member.active for member in members],
+                    "time_zones": [member.time_zone for member in members],
+                },
+            ).fetchall()
+    except psycopg.errors.UniqueViolation:
+        raise ConflictError(
+            "email: one of the addresses belongs to a member of this organization already, or"
+            " stands twice in the input; nobody was added."
+        ) from None
+    return [int(row[0]) for row in rows]
+
+
+def list_members(connection: Connection, organization: str | None = None) -> list[Member]:
+    """Return the members of one organization, or of all, by organization and name."""
+    with connection.cursor(row_factory=class_row(Member)) as cursor:
+        return cursor.execute(
+            """
+            SELECT member_id, organization.name AS organization, member.name, email,
+                   profile::text AS profile, permissions, active, member.time_zone
+              FROM keywright.member
+              JOIN keywright.organization USING (organization_id)
+             WHERE %(organization)s::text IS NULL
+                OR lower(organization.name) = lower(%(organization)s)
+             ORDER BY lower(organization.name), lower(member.name), member_id
+            """,
+            {"organization": organization},
+        ).fetchall()

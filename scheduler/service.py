@@ -1,5 +1,6 @@
 """The scheduler put together: clock, relay and reaper over one pool of connections."""
 
+import threading
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -8,11 +9,13 @@ import structlog
 
 from scheduler.clock import Clock
 from scheduler.timetable import TIMETABLE, Schedule
+from workers.database.open import open_database
 from workers.database.pool import connect, open_pool
 from workers.database.schema import check_schema
 from workers.jobs.publisher import Publisher
-from workers.jobs.reaper import Reaper
+from workers.jobs.reaper import STALE_HINT_SECONDS, Reaper
 from workers.jobs.relay import RelayLoop, broker_step
+from workers.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -30,12 +33,13 @@ class SchedulerService:
         broker_url: str | None,
         *,
         timetable: Sequence[Schedule] = TIMETABLE,
+        stale_hint_seconds: float = STALE_HINT_SECONDS,
     ) -> None:
         with connect(conninfo, name="scheduler") as connection:
             check_schema(connection)
         self._pool = open_pool(conninfo, size=3, name="scheduler")
         self._clock = Clock(self._pool, timetable)
-        self._reaper = Reaper(self._pool)
+        self._reaper = Reaper(self._pool, stale_hint_seconds=stale_hint_seconds)
         self._publisher: Publisher | None = None
         self._relay: RelayLoop | None = None
         if broker_url is not None:
@@ -64,3 +68,17 @@ class SchedulerService:
         self._reaper.stop()
         self._pool.close()
         log.info("scheduler stopped")
+
+
+def run_scheduler(settings: Settings, stop: threading.Event) -> None:
+    """Run a scheduler in this process until ``stop`` is set.
+
+    Raises:
+        KeywrightError: the database is not there or has another schema.
+    """
+    broker_url = settings.broker_url.get_secret_value() if settings.broker_url else None
+    with (
+        open_database(settings.database_url, settings.data_dir) as database,
+        SchedulerService(database.conninfo, broker_url),
+    ):
+        stop.wait()

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import dramatiq
 from dramatiq import Broker
@@ -10,12 +10,14 @@ from dramatiq import Broker
 from workers.contract import JobRequest, Queue
 from workers.database.pool import connect, open_pool
 from workers.database.schema import check_schema
+from workers.errors import InvalidRequestError
 from workers.jobs.broker import LedgerRabbitmqBroker
 from workers.jobs.execution import Execution, Handler
 from workers.jobs.in_process import InProcessBroker
 from workers.jobs.keeper import Keeper
 from workers.jobs.worker import WorkerLifecycle, declare_actors
 from workers.notifications.delivery import Postman
+from workers.notifications.smtp import SmtpServer
 from workers.settings import Settings
 from workers.subscriptions import subscriptions
 
@@ -45,7 +47,7 @@ def compose_worker(
     execution = Execution(
         pool,
         keeper,
-        subscriptions(Postman.from_settings(settings)) if handlers is None else handlers,
+        usual_handlers(settings) if handlers is None else handlers,
         worker=f"{socket.gethostname()}:{os.getpid()}",
         lease_seconds=settings.lease_seconds,
     )
@@ -61,3 +63,19 @@ def compose_worker(
     )
     declare_actors(broker, execution, queues)
     return broker
+
+
+def usual_handlers(settings: Settings) -> Handlers:
+    """Return the subscriptions, with the mail server of the settings.
+
+    Raises:
+        InvalidRequestError: no mail server is named, or its URL is wrong.
+    """
+    if settings.smtp_url is None:
+        # Silently writing files instead would mean that nobody is told and nobody knows.
+        raise InvalidRequestError(
+            "KEYWRIGHT_SMTP_URL is not set, so notices would reach nobody. Set it, for example to"
+            " smtp://mail.example.org:587, or use `keywright up`, which catches mail in files."
+        )
+    server = SmtpServer.from_url(settings.smtp_url.get_secret_value())
+    return subscriptions(Postman(server, sender=settings.mail_from))

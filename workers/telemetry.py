@@ -51,10 +51,10 @@ def configure_logging(level: str, log_format: str, stream: TextIO | None = None)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # Chatter of libraries, of use only to who debugs them.
-    for noisy in ("pika", "apscheduler", "psycopg.pool", "mail.log"):
+    # pika reports each lost connection in many lines; whoever lost it says so in one.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+    for noisy in ("apscheduler", "psycopg.pool", "mail.log"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    # dramatiq reports each restart of a consumer as critical, with the reason; one line is enough.
     logging.getLogger("dramatiq").setLevel(logging.WARNING)
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

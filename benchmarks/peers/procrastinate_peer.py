@@ -82,7 +82,7 @@ class _Procrastinate:
         row = self.connection.execute(
             "SELECT count(*), max(at) FROM procrastinate_events WHERE type = 'succeeded'"
         ).fetchone()
-        return (row[0], row[1]) if row else (0, None)
+        return row or (0, None)
 
     def completed_at(self, job: int) -> datetime | None:
         row = self.connection.execute(

@@ -69,12 +69,18 @@ class RabbitmqNode(RabbitmqProcess):
         """
         if self.running and not self._frozen:
             self.evaluate("lists:foreach(fun dets:sync/1, dets:all())")
-        super().kill()
+        self._end()
 
     def create_vhost(self) -> str:
         """Make an empty virtual host that the node's user may use, and return its name."""
         name = f"vhost-{secrets.token_hex(4)}"
         user = self.home.user
+        # Before version 3.12, deleting a virtual host may end the supervisor of at-least-once dead
+        # lettering for good, and without it no quorum queue that uses it gets a leader.
+        self.evaluate(
+            "whereis(rabbit_fifo_dlx_sup) =/= undefined"
+            " orelse element(1, supervisor:restart_child(rabbit_sup, rabbit_fifo_dlx_sup))"
+        )
         self.evaluate(
             f'ok = rabbit_vhost:add(<<"{name}">>, <<"{user}">>), '
             f'ok = rabbit_auth_backend_internal:set_permissions(<<"{user}">>, <<"{name}">>, '

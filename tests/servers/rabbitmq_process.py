@@ -18,7 +18,7 @@ from tests.servers.rabbitmq_home import PROGRAMS, RabbitmqHome
 _START_SECONDS = 90
 _STOP_SECONDS = 60
 _POLL_SECONDS = 0.05
-_TAIL_LINES = 40
+_TAIL_LINES = 80
 
 
 class RabbitmqProcess:
@@ -102,10 +102,7 @@ class RabbitmqProcess:
 
     def kill(self) -> None:
         """End the node at once, as a loss of power would; its data stays."""
-        if self.running:
-            self._process.kill()
-            self._process.wait()
-        self._frozen = False
+        self._end()
 
     def pause(self) -> None:
         """Freeze the node: connections stay open and nothing answers."""
@@ -120,11 +117,17 @@ class RabbitmqProcess:
 
     def close(self) -> None:
         """End the node and its epmd and remove its directory; fine if that was done before."""
-        RabbitmqProcess.kill(self)
+        self._end()
         for companion in (self._epmd, self._deathwatch):
             companion.kill()
             companion.wait()
         shutil.rmtree(self.home.directory, ignore_errors=True)
+
+    def _end(self) -> None:
+        if self.running:
+            self._process.kill()
+            self._process.wait()
+        self._frozen = False
 
     @property
     def _process(self) -> subprocess.Popen[bytes]:

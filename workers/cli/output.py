@@ -51,7 +51,7 @@ def print_table(
 
 
 def cell(value: Any) -> str:
-    """Show one value the way people read it: times in UTC to the minute, nothing for None."""
+    """Show one value the way people read it: times local and to the minute, nothing for None."""
     if value is None:
         return ""
     if isinstance(value, datetime):

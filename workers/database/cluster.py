@@ -113,7 +113,7 @@ def _run(command: list[str], statements: str = "") -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise DatabaseUnavailableError(
-            f"Creating the database took more than {_TIMEOUT_SECONDS} s; try again on a faster disk."
+            f"Creating the database took more than {_TIMEOUT_SECONDS} s; is its disk in order?"
         ) from error
     if done.returncode != 0:
         reason = " / ".join(done.stdout.strip().splitlines()[-3:])

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,7 @@ from workers.database.pool import DatabaseUnavailableError
 _START_DEADLINE_SECONDS = 120  # replaying a long log after a crash takes its time
 _STOP_DEADLINE_SECONDS = 90
 _POLL_SECONDS = 0.01
+_SLOWEST_POLL_SECONDS = 0.25  # a server busy with recovery logs each question
 _LAST_WORDS = 3  # lines
 
 _logger = structlog.get_logger(__name__)
@@ -76,9 +78,10 @@ class EmbeddedServer:
         Raises: as ``open_embedded``.
         """
         started = False
+        pause = _POLL_SECONDS
         deadline = time.monotonic() + _START_DEADLINE_SECONDS
         while True:
-            if (lock := _take(self._layout.guardian_lock)) is not None:
+            if (lock := _take(self._layout.guardian_lock, fcntl.LOCK_EX)) is not None:
                 try:
                     if started:
                         raise DatabaseUnavailableError(
@@ -96,7 +99,8 @@ class EmbeddedServer:
                     f"The embedded database did not answer within {_START_DEADLINE_SECONDS} s;"
                     f" see {self._layout.log}, which ends: {self._last_words()}"
                 )
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(1.1 * pause, _SLOWEST_POLL_SECONDS)
         event = "embedded database started" if started else "embedded database joined"
         _logger.debug(event, data_dir=str(self._layout.data_dir))
 
@@ -107,8 +111,9 @@ class EmbeddedServer:
         os.close(self._use)  # forked children keep theirs
         self._use = None
         deadline = time.monotonic() + _STOP_DEADLINE_SECONDS
-        while self._is_stopping() and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
+        with suppress(FileNotFoundError):  # somebody removed the whole folder
+            while self._is_stopping() and time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -158,14 +163,11 @@ class EmbeddedServer:
 
     def _is_stopping(self) -> bool:
         """Whether there is a guardian and nobody for whom it would keep the server running."""
-        if (guardian_lock := _take(self._layout.guardian_lock)) is not None:
-            os.close(guardian_lock)
+        if _is_free(self._layout.guardian_lock, fcntl.LOCK_SH):
             return False
-        for mode in (fcntl.LOCK_EX, fcntl.LOCK_SH):
-            if (use := _take(self._layout.users_lock, mode)) is not None:
-                os.close(use)
-                return mode == fcntl.LOCK_EX
-        return True  # the guardian has it
+        if _is_free(self._layout.users_lock, fcntl.LOCK_EX):
+            return True  # it will notice in a moment
+        return not _is_free(self._layout.users_lock, fcntl.LOCK_SH)
 
     def _last_words(self) -> str:
         with self._layout.log.open("rb") as log:
@@ -178,7 +180,7 @@ def _open_lock(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
 
-def _take(path: Path, mode: int = fcntl.LOCK_EX) -> int | None:
+def _take(path: Path, mode: int) -> int | None:
     """Lock ``path`` if that is possible at once; closing what is returned unlocks it."""
     lock = _open_lock(path)
     try:
@@ -187,3 +189,10 @@ def _take(path: Path, mode: int = fcntl.LOCK_EX) -> int | None:
         os.close(lock)
         return None
     return lock
+
+
+def _is_free(path: Path, mode: int) -> bool:
+    lock = _take(path, mode)
+    if lock is not None:
+        os.close(lock)
+    return lock is not None

@@ -59,9 +59,9 @@ def guard(layout: Layout, command: Sequence[str]) -> int:
         if event is _Users.GONE:
             _stop(server, events)
             return 0
-        if server.returncode >= 0:
+        if event >= 0:
             return 1  # it has written its reason into the log
-        _logger.warning("the server was killed by signal %d, starting it again", -server.returncode)
+        _logger.warning("the server was killed by signal %d, starting it again", -event)
         if _next(events, _RESTART_PAUSE_SECONDS) is _Users.GONE:
             return 0
         clear_leftovers(layout)
@@ -134,7 +134,9 @@ def main(arguments: Sequence[str]) -> int:
     _limit(layout.log)
     status = guard(layout, command)
     with suppress(OSError):
-        layout.socket_directory.rmdir()
+        # If somebody replaced the data folder, what bears its name is another server's.
+        if os.path.samestat(os.fstat(int(lock)), layout.guardian_lock.stat()):
+            layout.socket_directory.rmdir()
     return status
 
 

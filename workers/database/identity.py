@@ -1,11 +1,11 @@
 """Who runs the embedded server: PostgreSQL refuses to be run by root.
 
-No user is created and no folder on the way to the data changes its mode. What an identity cannot
-do on this machine is found out by trying.
+No user is created, and no folder on the way to the data changes its mode or owner. What can be
+done on this machine is found out by trying.
 """
 
 import os
-import shutil
+import pwd
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,15 +14,14 @@ from pathlib import Path
 from workers.database.layout import DataFolderError, Layout
 from workers.errors import PermanentError
 
-_NOBODY = 65534
 _PROBE_TIMEOUT_SECONDS = 20
 
 
 class NoIdentityError(PermanentError):
-    """Root found no unprivileged identity to run PostgreSQL as."""
+    """PostgreSQL can be run neither as the present user nor as another one."""
 
     code = "no-identity"
-    title = "PostgreSQL cannot be run by root"
+    title = "PostgreSQL cannot be run by this user"
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,14 @@ class Identity:
     """An unprivileged user, and the command that becomes that user and executes what follows."""
 
     uid: int
-    """Owner of the files, as seen by everybody else."""
+    """Owner of the files, as everybody else sees it."""
 
     prefix: tuple[str, ...] = ()
 
     def own(self, directory: Path) -> None:
         """Give ``directory`` and all in it to this identity; the folder itself comes last.
 
-        So a folder that has the right owner has it all the way down, whenever we were killed.
+        So a folder that has the right owner has it all the way down, even if we were killed here.
         """
         if directory.stat().st_uid == self.uid:
             return
@@ -48,73 +47,91 @@ class Identity:
 
 
 def choose_identity(layout: Layout, program: Path) -> Identity:
-    """Find who can run ``program`` on the data of ``layout``; data keep the owner they have.
+    """Find who can run ``program`` on the data of ``layout``; existing data keep their owner.
+
+    Only data of root have to go to another user where nothing else is possible.
 
     Raises:
         DataFolderError: the data belong to another user, whom only root could become.
-        NoIdentityError: we are root, and this machine allows no other identity.
+        NoIdentityError: this machine allows nothing that would work; the text has its reasons.
     """
-    me = os.geteuid()
-    if me != 0:
-        if layout.owner not in {None, me}:
-            raise DataFolderError(
-                f"{layout.cluster} belongs to user id {layout.owner}; run keywright as that user,"
-                " or choose another data folder with KEYWRIGHT_DATA_DIR."
-            )
-        return Identity(uid=me)
-    for identity in _candidates(layout.owner):
-        if _works(identity, program, layout.data_dir):
+    me, owner = os.geteuid(), layout.owner
+    if me not in {0, owner} and owner is not None:
+        raise DataFolderError(
+            f"{layout.cluster} belongs to user id {owner}; run keywright as that user,"
+            " or choose another data folder with KEYWRIGHT_DATA_DIR."
+        )
+    reasons = []
+    for identity in _candidates(me, owner):
+        reason = _refusal(identity, program, layout)
+        if reason is None:
             return identity
+        reasons.append(f"{(identity.prefix or ('it',))[0]} said “{reason}”")
     raise NoIdentityError(
-        "PostgreSQL refuses to run as root, and neither a user namespace (unshare) nor another user"
-        f" id (setpriv) could be used on {layout.data_dir}; run keywright as an ordinary user,"
-        " or name a server with KEYWRIGHT_DATABASE_URL."
+        "PostgreSQL, which refuses root and users without a name, cannot be run here"
+        f" ({'; '.join(reasons)});"
+        " run keywright as an ordinary user, or name a server with KEYWRIGHT_DATABASE_URL."
     )
 
 
-def _candidates(owner: int | None) -> Iterator[Identity]:
-    """Yield the identities that root may take for data of ``owner``, the least invasive first."""
-    if owner in {None, 0}:
-        # Outside its user namespace the server is still root, but without any privilege.
-        unshare = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
-        yield Identity(uid=0, prefix=unshare)
-    # The last one is what containers commonly grant; it is asked for only if nothing less will do.
-    for capability in (None, "dac_read_search", "dac_override"):
-        yield _other_user(owner or _NOBODY, capability)
+def _candidates(me: int, owner: int | None) -> Iterator[Identity]:
+    """Yield what user ``me`` may become to work on data of ``owner``, the least invasive first."""
+    nobody = _nobody()
+    if me != 0:
+        yield Identity(me)
+    if owner in {None, me}:
+        # Files see no change of user, and root is left without any privilege.
+        user = (f"--map-user={nobody}", f"--map-group={nobody}")
+        yield Identity(me, ("unshare", "--user", *user, "--"))
+    if me == 0:
+        # Containers commonly grant the last one, which is asked for only if nothing less will do.
+        for capability in (None, "dac_read_search", "dac_override"):
+            yield _other_user(owner or nobody, capability)
+
+
+def _nobody() -> int:
+    try:
+        return pwd.getpwnam("nobody").pw_uid
+    except KeyError:
+        return 65534
 
 
 def _other_user(uid: int, capability: str | None) -> Identity:
-    """Become ``uid``, keeping at most one capability: to pass folders like a 0700 /root.
+    """Become ``uid``, keeping at most one capability: to pass folders such as a 0700 /root.
 
-    The signal that is to come when our parent dies is lost with a change of user (prctl(2)), so
-    setpriv sets it again. PostgreSQL asks access(2) about its own program, which would ignore the
-    capability if it were not for the secure bit.
+    The signal that comes when our parent dies is lost with a change of user (prctl(2)): setpriv
+    asks for it again. PostgreSQL checks its own program by access(2), which regards capabilities
+    only with that secure bit.
     """
-    become = f"--reuid={uid} --regid={uid} --clear-groups --no-new-privs --pdeathsig=INT".split()
-    if capability is None:
-        return Identity(uid=uid, prefix=("setpriv", *become, "--inh-caps=-all", "--"))
-    keep = [
-        f"--{which}=-all,+{capability}" for which in ("inh-caps", "ambient-caps", "bounding-set")
-    ]
-    return Identity(
-        uid=uid, prefix=("setpriv", *become, *keep, "--securebits=+no_setuid_fixup", "--")
-    )
+    become = f"--reuid={uid} --regid={uid} --clear-groups --no-new-privs --pdeathsig=INT"
+    keep = "--inh-caps=-all"
+    if capability is not None:
+        sets = ("inh-caps", "ambient-caps", "bounding-set")
+        keep = " ".join(f"--{name}=-all,+{capability}" for name in sets)
+        keep += " --securebits=+no_setuid_fixup"
+    return Identity(uid, ("setpriv", *become.split(), *keep.split(), "--"))
 
 
-def _works(identity: Identity, program: Path, directory: Path) -> bool:
-    """Whether ``identity`` can run ``program`` and pass through ``directory``."""
-    if shutil.which(identity.prefix[0]) is None:
-        return False
-    script = 'cd "$2" && "$1" --version'
+def _refusal(identity: Identity, program: Path, layout: Layout) -> str | None:
+    """Try to run ``program`` in the data folder; return what was said if that fails.
+
+    Creating a cluster takes a user with a name (initdb looks it up).
+    """
+    named = "id -un" if layout.owner is None else ":"
+    script = f'{named} && cd "$1" && exec "$2" --version'
     try:
         probe = subprocess.run(  # noqa: S603 - fixed words and our own paths
-            [*identity.prefix, "/bin/sh", "-c", script, "sh", program, directory],
+            [*identity.prefix, "/bin/sh", "-c", script, "sh", layout.data_dir, program],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
             timeout=_PROBE_TIMEOUT_SECONDS,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return probe.returncode == 0
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if probe.returncode == 0:
+        return None
+    return (probe.stderr.strip().splitlines() or ["nothing"])[-1]

@@ -37,13 +37,12 @@ def clear_leftovers(layout: Layout) -> None:
     pid_file = cluster / "postmaster.pid"
     parent = _first_number(pid_file)
     if parent in _processes(cluster):
-        os.kill(parent, signal.SIGINT)
+        _signal(parent, signal.SIGINT)
         _wait(lambda: parent not in _processes(cluster), _FAST_SHUTDOWN_SECONDS)
     # Those whose parent is dead know it soon, unless they are busy with a statement.
     for last_resort in (signal.SIGQUIT, signal.SIGKILL):
         for process in _processes(cluster):
-            with suppress(ProcessLookupError):
-                os.kill(process, last_resort)
+            _signal(process, last_resort)
         if _wait(lambda: not _processes(cluster), _LAST_RESORT_SECONDS):
             break
     else:
@@ -54,8 +53,8 @@ def clear_leftovers(layout: Layout) -> None:
     # The numbers in these may belong to any process by now, and PostgreSQL would wait for it.
     for mark in (pid_file, layout.socket, layout.socket.with_name(f"{layout.socket.name}.lock")):
         mark.unlink(missing_ok=True)
-    for unfinished in layout.data_dir.glob(f"{layout.unfinished_prefix}*"):
-        shutil.rmtree(unfinished, ignore_errors=True)
+    # Where a creation was killed its initdb lives until it has something to report to nobody.
+    _wait(lambda: _has_removed_unfinished(layout), _LAST_RESORT_SECONDS)
 
 
 def _processes(cluster: Path) -> set[int]:
@@ -67,10 +66,23 @@ def _processes(cluster: Path) -> set[int]:
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             with suppress(OSError):  # ended meanwhile, or not ours to look at
-                here = os.readlink(process / "cwd").removesuffix(" (deleted)") == str(cluster)
+                here = str((process / "cwd").readlink()).removesuffix(" (deleted)") == str(cluster)
                 if here and (process / "comm").read_text() == "postgres\n":
                     found.add(int(process.name))
     return found
+
+
+def _has_removed_unfinished(layout: Layout) -> bool:
+    for unfinished in layout.data_dir.glob(f"{layout.unfinished_prefix}*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if unfinished.exists():
+            return False
+    return True
+
+
+def _signal(process: int, request: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(process, request)
 
 
 def _first_number(path: Path) -> int | None:

@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import structlog
@@ -23,6 +24,7 @@ from workers.jobs.claim import (
 )
 from workers.jobs.interruption import ClaimLost, ShutdownRequested
 from workers.jobs.keeper import Keeper
+from workers.jobs.relay import withdraw
 from workers.jobs.retry import GiveUp, JobCancelledError, LeaseLostError, decide
 from workers.jobs.running import RunningJob
 
@@ -73,7 +75,14 @@ class Execution:
         self.stopping = threading.Event()
 
     def execute(self, job_id: int) -> None:
-        """Do whatever job ``job_id`` needs right now; a hint that came twice or late does nothing."""
+        """Do whatever job ``job_id`` needs right now; a hint that came twice or late does nothing.
+
+        A worker that is stopping begins nothing new: the offer goes back to the ledger.
+        """
+        if self.stopping.is_set():
+            with suppress(*DATABASE_TROUBLE), self._pool.connection() as connection:
+                withdraw(connection, [job_id])
+            return
         claimed = self._claim(job_id)
         if claimed is None:
             log.debug("a hint led to nothing", job_id=job_id)

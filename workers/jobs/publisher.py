@@ -134,6 +134,8 @@ class _Session:
             self._connection.ioloop.start()
         except Exception as error:  # noqa: BLE001  # a thread's end must settle what waits for it
             self._on_end(self._connection, error)
+        finally:
+            self._connection.ioloop.close()
 
     def _close(self) -> None:
         if self._connection.is_open:
@@ -148,7 +150,7 @@ class _Session:
 
     def _on_channel(self, channel: Channel) -> None:
         self._channel = channel
-        channel.add_on_close_callback(self._on_end)
+        channel.add_on_close_callback(self._on_channel_end)
         channel.add_on_return_callback(self._on_return)
         declare_queues(channel)
         channel.confirm_delivery(self._on_confirmation, callback=self._on_ready)
@@ -160,8 +162,8 @@ class _Session:
     def _on_blocked(self, *_: object) -> None:
         log.warning("the broker takes no messages for now: it raised an alarm")
         self.trouble = "it raised a resource alarm"
-        self._fail_all()
         self.usable = False
+        self._fail_all()
 
     def _on_unblocked(self, *_: object) -> None:
         log.info("the broker takes messages again")
@@ -200,15 +202,24 @@ class _Session:
         # A queue is gone: the broker returns the message and confirms it all the same. Which hint
         # it was does not matter: end the session, and the next one declares the queues again.
         self.trouble = "a queue is missing"
-        self._fail_all()
         self.usable = False
+        self._fail_all()
 
-    def _on_end(self, _: object, reason: object) -> None:
-        self.trouble = type(reason).__name__ if isinstance(reason, Exception) else str(reason)
-        self._fail_all()
-        self.usable = False
+    def _on_channel_end(self, _: object, reason: Exception) -> None:
+        self._give_up(reason)
+        if self._connection.is_open:
+            self._connection.close()
+
+    def _on_end(self, _: object, reason: Exception) -> None:
+        self._give_up(reason)
         self.ready.set()
-        self._connection.ioloop.stop()
+        # Not at once: pika has yet to close the socket.
+        self._connection.ioloop.add_callback_threadsafe(self._connection.ioloop.stop)
+
+    def _give_up(self, reason: Exception) -> None:
+        self.trouble = self.trouble or type(reason).__name__
+        self.usable = False
+        self._fail_all()
 
     def _fail_all(self) -> None:
         in_flight, self._in_flight = self._in_flight, {}

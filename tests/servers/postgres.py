@@ -1,0 +1,90 @@
+"""A Postgres of one's own for tests: databases cloned from a template, and a server to be killed."""
+
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
+
+from tests.servers.waiting import until
+from workers.database.embedded import open_embedded
+from workers.database.pool import Connection
+from workers.database.schema import create_schema
+
+_TEMPLATE = "keywright_template"
+
+
+class PostgresServer:
+    """The embedded server in a temporary folder, with a template that has the schema."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="kw-pg-"))
+        self._server = open_embedded(self._folder)
+        with self._administer() as connection:
+            connection.execute(SQL("CREATE DATABASE {}").format(Identifier(_TEMPLATE)))
+        with psycopg.connect(self._conninfo(_TEMPLATE), autocommit=True) as connection:
+            create_schema(connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextmanager
+    def database(self, *, schema: bool = True) -> Iterator[str]:
+        """Yield the connection string of a fresh database; without ``schema`` it is empty."""
+        name = f"test_{secrets.token_hex(4)}"
+        template = _TEMPLATE if schema else "template0"
+        with self._administer() as connection:
+            connection.execute(
+                SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY wal_log").format(
+                    Identifier(name), Identifier(template)
+                )
+            )
+        try:
+            yield self._conninfo(name)
+        finally:
+            with self._administer() as connection:
+                connection.execute(
+                    SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name))
+                )
+
+    def kill(self) -> None:
+        """End the server at once, as a loss of power would; its data stays."""
+        pid = self._postmaster()
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{pid}").exists(), "the postmaster to be gone")
+
+    def start(self) -> None:
+        """Start the server again on its data."""
+        self._server.ensure_running()
+
+    def _postmaster(self) -> int:
+        with self._administer() as connection:
+            # The server may see its process numbers in another namespace: count from ours.
+            backend = connection.info.backend_pid
+        return int(Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[1])
+
+    def _conninfo(self, database: str) -> str:
+        return make_conninfo(self._server.conninfo, dbname=database)
+
+    @contextmanager
+    def _administer(self) -> Iterator[Connection]:
+        with psycopg.connect(self._conninfo("template1"), autocommit=True) as connection:
+            yield connection

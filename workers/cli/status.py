@@ -1,0 +1,168 @@
+"""``keywright status``: is everything well, and if not, what is to be done."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from workers.cli.output import JsonOption, console, in_words, print_json, print_table
+from workers.database.open import open_database
+from workers.database.pool import Connection, connect
+from workers.database.schema import check_schema
+from workers.errors import KeywrightError
+from workers.jobs.broker_health import QueueDepth, queue_depths
+from workers.jobs.inspection import QueueBacklog, backlog
+from workers.notifications.inspection import NoticeHealth, notice_health
+from workers.settings import Settings, load_settings
+
+_SCAN_IS_LATE = timedelta(minutes=15)
+_JOB_IS_LATE = timedelta(minutes=5)
+_NOTICE_IS_LATE = timedelta(hours=1)
+
+
+@dataclass
+class Status:
+    """What was found; ``troubles`` are sentences that say what is wrong and what to do."""
+
+    database: str = "unknown"
+    broker: str = "unknown"
+    queues: list[QueueBacklog] = field(default_factory=list)
+    depths: list[QueueDepth] = field(default_factory=list)
+    notices: NoticeHealth | None = None
+    troubles: list[str] = field(default_factory=list)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command("status")(status)
+
+
+def status(
+    *,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only troubles, if any.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show backlog, notices, failed jobs, and the health of broker and database.
+
+    Exits with 1 when something is wrong, and says what to do about it.
+
+    Example: `keywright status --quiet || page the one on call`
+    """
+    found = look(load_settings())
+    if as_json:
+        print_json(found)
+    else:
+        if not quiet:
+            _show(found)
+        for trouble in found.troubles:
+            console.print(Text(f"✗ {trouble}", style="red"), soft_wrap=True)
+        if not found.troubles and not quiet:
+            console.print("[green]✓ all is well[/green]")
+    if found.troubles:
+        raise typer.Exit(code=1)
+
+
+def look(settings: Settings) -> Status:
+    """Find out how everything is; troubles are found, not raised."""
+    found = Status()
+    try:
+        with (
+            open_database(settings.database_url, settings.data_dir) as database,
+            connect(database.conninfo, name="status") as connection,
+        ):
+            check_schema(connection)
+            found.database = "embedded" if database.is_embedded else "reachable"
+            _look_into_ledger(connection, found)
+    except KeywrightError as error:
+        found.database = "in trouble"
+        found.troubles.append(str(error))
+    if settings.broker_url is None:
+        found.broker = "none: hints stay inside the workers"
+        return found
+    try:
+        found.depths = queue_depths(settings.broker_url.get_secret_value())
+        found.broker = "reachable"
+    except KeywrightError as error:
+        found.broker = "in trouble"
+        found.troubles.append(str(error))
+    found.troubles += [
+        f"{depth.dead_letters} foreign or broken messages lie in {depth.queue}.XQ; the header"
+        " x-keywright-reason of each says why."
+        for depth in found.depths
+        if depth.dead_letters
+    ]
+    return found
+
+
+def _look_into_ledger(connection: Connection, found: Status) -> None:
+    row = connection.execute("SELECT now()").fetchone()
+    assert row is not None
+    now: datetime = row[0]
+    found.queues = backlog(connection)
+    found.notices = notices = notice_health(connection)
+    failed = sum(queue.failed for queue in found.queues)
+    if failed:
+        found.troubles.append(
+            f"{failed} failed jobs; `keywright job list --state failed` shows them, and"
+            " `keywright job retry JOB` lets one begin anew."
+        )
+    for queue in found.queues:
+        if queue.oldest_due_at is not None and now - queue.oldest_due_at > _JOB_IS_LATE:
+            found.troubles.append(
+                f"A job of queue {queue.queue} has been due for {in_words(now - queue.oldest_due_at)};"
+                " is a worker running (`keywright worker`), and a scheduler?"
+            )
+    if notices.last_scan_at is None:
+        found.troubles.append(
+            "No expiry scan has ended yet; is a scheduler running (`keywright scheduler`)?"
+        )
+    elif now - notices.last_scan_at > _SCAN_IS_LATE:
+        found.troubles.append(
+            f"No expiry scan has ended for {in_words(now - notices.last_scan_at)};"
+            " is a scheduler running (`keywright scheduler`)?"
+        )
+    if notices.oldest_unsent_at is not None and now - notices.oldest_unsent_at > _NOTICE_IS_LATE:
+        found.troubles.append(
+            f"A digest has waited {in_words(now - notices.oldest_unsent_at)} to be sent;"
+            " `keywright job list --kind notice.deliver` shows why."
+        )
+    if notices.failed_digests:
+        found.troubles.append(
+            f"{notices.failed_digests} digests of the last 7 days could not be delivered;"
+            " `keywright notice list --state failed` shows whose."
+        )
+    if notices.tiers_nobody_heard:
+        found.troubles.append(
+            f"{notices.tiers_nobody_heard} notices of the last 7 days had no active member to go to;"
+            " give each organization an active administrator."
+        )
+
+
+def _show(found: Status) -> None:
+    console.print(f"Database  {found.database}\nBroker    {found.broker}")
+    if found.notices is not None:
+        last = found.notices.last_scan_at
+        console.print(f"Last scan {last.astimezone():%Y-%m-%d %H:%M:%S}" if last else "Last scan never")
+    depths = {depth.queue: depth for depth in found.depths}
+    if found.queues:
+        print_table(
+            ("Queue", "Waiting", "Due", "Running", "Failed", "Hints on broker", "Dead letters"),
+            (
+                (
+                    queue.queue,
+                    str(queue.waiting),
+                    str(queue.due),
+                    str(queue.running),
+                    str(queue.failed),
+                    _number(depths[queue.queue].hints) if depths else "",
+                    _number(depths[queue.queue].dead_letters) if depths else "",
+                )
+                for queue in found.queues
+            ),
+        )
+
+
+def _number(value: int | None) -> str:
+    return "not declared" if value is None else str(value)

@@ -2,12 +2,14 @@
 
 import os
 import socket
+import threading
 from collections.abc import Mapping, Sequence
 
 import dramatiq
 from dramatiq import Broker
 
 from workers.contract import JobRequest, Queue
+from workers.database.open import open_database
 from workers.database.pool import connect, open_pool
 from workers.database.schema import check_schema
 from workers.errors import InvalidRequestError
@@ -20,6 +22,9 @@ from workers.notifications.delivery import Postman
 from workers.notifications.smtp import SmtpServer
 from workers.settings import Settings
 from workers.subscriptions import subscriptions
+
+PATIENCE_BEYOND_GRACE_SECONDS = 10
+"""What a stopping process gets on top of the grace for its jobs: closing, the last log lines."""
 
 Handlers = Mapping[type[JobRequest], Handler]
 
@@ -63,6 +68,34 @@ def compose_worker(
     )
     declare_actors(broker, execution, queues)
     return broker
+
+
+def run_worker(
+    settings: Settings,
+    stop: threading.Event,
+    *,
+    queues: Sequence[Queue] = tuple(Queue),
+    handlers: Handlers | None = None,
+) -> None:
+    """Run one worker in this process until ``stop`` is set.
+
+    Raises:
+        KeywrightError: as ``compose_worker``.
+    """
+    with open_database(settings.database_url, settings.data_dir) as database:
+        broker = compose_worker(settings, database.conninfo, queues=queues, handlers=handlers)
+        worker = dramatiq.Worker(
+            broker,
+            queues={queue.value for queue in queues},
+            worker_threads=settings.worker_threads,
+            # How soon an idle thread notices that it is to stop.
+            worker_timeout=250,
+        )
+        worker.start()
+        stop.wait()
+        patience = settings.shutdown_grace_seconds + PATIENCE_BEYOND_GRACE_SECONDS
+        worker.stop(timeout=int(patience * 1000))
+        broker.close()
 
 
 def usual_handlers(settings: Settings) -> Handlers:

@@ -1,25 +1,17 @@
 """A RabbitMQ node of one's own, to be used, killed, frozen and starved by tests and benchmarks."""
 
-import json
 import secrets
 import subprocess
 from typing import Any
 from urllib.parse import quote
 
 from tests.servers.ports import LOOPBACK
+from tests.servers.rabbitmq_control import evaluate
 from tests.servers.rabbitmq_home import ORDINARY_WATERMARK, PROGRAMS
 from tests.servers.rabbitmq_process import RabbitmqProcess
 
 _STARVING_WATERMARK = "0.00001"
 _CONTROL_SECONDS = 60
-
-# erl_call prints nothing and reports success when an expression fails, so the failure is a value.
-_EVALUATION = """\
-io:put_chars(rabbit_json:encode(
-  try begin {expression} end of Value -> #{{value => Value}}
-  catch Class:Reason -> #{{error => iolist_to_binary(io_lib:format("~p ~p", [Class, Reason]))}}
-  end)).
-"""
 
 # Quorum queues refresh the counters that rabbitmqctl shows only every five seconds.
 _QUEUE_DEPTHS = """\
@@ -126,33 +118,22 @@ class RabbitmqNode(RabbitmqProcess):
     def evaluate(self, expression: str) -> Any:
         """Evaluate an Erlang expression on the node and return its value, as JSON has it.
 
-        Takes milliseconds, where ``ctl`` starts a virtual machine and takes half a second.
+        Raises OSError when the node is dead or frozen.
         """
-        address = f"{LOOPBACK}:{self.home.distribution_port}"
-        answer = self._control(
-            ["erl_call", "-r", "-address", address, "-e", "-fetch_stdout", "-no_result_term"],
-            _EVALUATION.format(expression=expression),
-        )
-        outcome = json.loads(answer or '{"error": "its value has no form in JSON"}')
-        if "error" in outcome:
-            raise RuntimeError(f"{expression} failed: {outcome['error']}")
-        return outcome["value"]
+        return evaluate(self.home.control_socket, expression)
 
     def ctl(self, *arguments: str) -> str:
         """Run ``rabbitmqctl --quiet`` with these arguments and return what it prints."""
-        return self._control([str(PROGRAMS / "rabbitmqctl"), "--quiet", *arguments])
-
-    def _control(self, command: list[str], standard_input: str = "") -> str:
         done = subprocess.run(
-            command,
-            input=standard_input,
+            [PROGRAMS / "rabbitmqctl", "--quiet", *arguments],
             env=self.home.environment,
             cwd=self.home.directory,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=_CONTROL_SECONDS,
             check=False,
         )
         if done.returncode:
-            raise RuntimeError(f"{' '.join(command)} failed: {done.stderr or done.stdout}")
+            raise RuntimeError(f"rabbitmqctl {' '.join(arguments)} failed: {done.stderr}")
         return done.stdout

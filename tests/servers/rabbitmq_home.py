@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.servers.ports import LOOPBACK, free_port
+from tests.servers.rabbitmq_control import SCRIPT
 
 # Not the programs of the same name in /usr/sbin: those switch to the system's rabbitmq user, drop
 # this environment and leave an epmd behind that listens on every interface.
@@ -26,6 +27,7 @@ vm_memory_high_watermark.relative = {watermark}
 
 # Erlang's distribution would listen on every interface.
 _LOOPBACK_ONLY = "-kernel inet_dist_use_interface {127,0,0,1}"
+_WITH_CONTROL = "-eval {ok,_}=file:script(control)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,7 @@ class RabbitmqHome:
         home._write("advanced.config", f"[{{rabbit,[{rows}]}}].\n")
         home._write("enabled_plugins", "[].\n")
         home._write(".erlang.cookie", secrets.token_hex(20))
+        home._write("control", SCRIPT.read_text(encoding="utf-8"))
         home._write(
             "rabbitmq.conf",
             _CONFIGURATION.format(
@@ -73,6 +76,11 @@ class RabbitmqHome:
     def log(self) -> Path:
         """Everything the node says, from its first start on."""
         return self.directory / "node.log"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the node takes orders once it has started."""
+        return self.directory / "control.socket"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -94,7 +102,7 @@ class RabbitmqHome:
             "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
             "RABBITMQ_NODE_PORT": str(self.amqp_port),
             "RABBITMQ_DIST_PORT": str(self.distribution_port),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _LOOPBACK_ONLY,
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{_LOOPBACK_ONLY} {_WITH_CONTROL}",
             "RABBITMQ_CTL_ERL_ARGS": _LOOPBACK_ONLY,
             "RABBITMQ_CONF_ENV_FILE": os.devnull,
             "RABBITMQ_CONFIG_FILE": str(here / "rabbitmq.conf"),

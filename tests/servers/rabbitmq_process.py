@@ -13,6 +13,7 @@ from typing import Self
 
 from tests.servers.deathwatch import watch_over
 from tests.servers.ports import LOOPBACK
+from tests.servers.rabbitmq_control import evaluate
 from tests.servers.rabbitmq_home import PROGRAMS, RabbitmqHome
 
 _START_SECONDS = 90
@@ -85,7 +86,7 @@ class RabbitmqProcess:
                 cwd=self.home.directory,
                 process_group=self._epmd.pid,
             )
-        self._wait("start", self._takes_connections, _START_SECONDS)
+        self._wait("start", self._is_ready, _START_SECONDS)
 
     def stop(self) -> None:
         """Stop the node in the orderly way; its data stays."""
@@ -135,13 +136,15 @@ class RabbitmqProcess:
             raise RuntimeError("The node is not running.")
         return self._node
 
-    def _takes_connections(self) -> bool:
-        """Whether the protocol header of AMQP is answered with a method frame, as it should be."""
+    def _is_ready(self) -> bool:
+        """Whether orders are taken and the protocol header of AMQP is answered with a frame."""
         if not self.running:
             raise RuntimeError(f"The node ended while it started:\n{self._log_tail()}")
-        with suppress(OSError), socket.create_connection((LOOPBACK, self.port), 1) as client:
-            client.sendall(b"AMQP\x00\x00\x09\x01")
-            return client.recv(1) == b"\x01"
+        with suppress(OSError):
+            evaluate(self.home.control_socket, "ok")
+            with socket.create_connection((LOOPBACK, self.port), 1) as client:
+                client.sendall(b"AMQP\x00\x00\x09\x01")
+                return client.recv(1) == b"\x01"
         return False
 
     def _wait(

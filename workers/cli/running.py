@@ -3,13 +3,12 @@
 from contextlib import ExitStack
 from typing import Annotated
 
-import dramatiq
 import typer
 
 from scheduler.service import run_scheduler
 from workers.cli.output import console
-from workers.cli.processes import Processes, stop_on_signals
-from workers.composition import compose_worker
+from workers.processes import Processes, stop_on_signals
+from workers.composition import PATIENCE_BEYOND_GRACE_SECONDS, run_worker
 from workers.contract import Queue
 from workers.database.open import open_database
 from workers.database.pool import connect
@@ -17,9 +16,6 @@ from workers.database.schema import check_schema
 from workers.notifications.catcher import MailCatcher
 from workers.settings import Settings, load_settings
 from workers.telemetry import configure_logging
-
-# On top of the grace for running jobs: closing connections, the last log lines.
-_PATIENCE_BEYOND_GRACE_SECONDS = 10
 
 ProcessesOption = Annotated[
     int | None, typer.Option(min=1, max=256, help="Default: KEYWRIGHT_WORKER_PROCESSES or 2.")
@@ -72,7 +68,7 @@ def up(*, processes: ProcessesOption = None, threads: ThreadsOption = None) -> N
             [("scheduler",), *[_worker_command(threads, ())] * count], environment=environment
         ).run_until(
             stop_on_signals(),
-            patience_seconds=settings.shutdown_grace_seconds + _PATIENCE_BEYOND_GRACE_SECONDS,
+            patience_seconds=settings.shutdown_grace_seconds + PATIENCE_BEYOND_GRACE_SECONDS,
         )
     console.print("keywright has stopped.")
 
@@ -103,31 +99,14 @@ def worker(
     if count > 1:
         Processes([_worker_command(threads, queues or ())] * count).run_until(
             stop_on_signals(),
-            patience_seconds=settings.shutdown_grace_seconds + _PATIENCE_BEYOND_GRACE_SECONDS,
+            patience_seconds=settings.shutdown_grace_seconds + PATIENCE_BEYOND_GRACE_SECONDS,
         )
         return
     run_worker(
         settings.model_copy(update={"worker_threads": threads or settings.worker_threads}),
-        tuple(queues or Queue),
+        stop_on_signals(),
+        queues=tuple(queues or Queue),
     )
-
-
-def run_worker(settings: Settings, queues: tuple[Queue, ...]) -> None:
-    """Run one worker in this process until it is told to stop."""
-    stop = stop_on_signals()
-    with open_database(settings.database_url, settings.data_dir) as database:
-        broker = compose_worker(settings, database.conninfo, queues=queues)
-        consumer = dramatiq.Worker(
-            broker,
-            queues={queue.value for queue in queues},
-            worker_threads=settings.worker_threads,
-        )
-        consumer.start()
-        stop.wait()
-        consumer.stop(
-            timeout=int((settings.shutdown_grace_seconds + _PATIENCE_BEYOND_GRACE_SECONDS) * 1000)
-        )
-        broker.close()
 
 
 def _worker_command(threads: int | None, queues: tuple[Queue, ...] | list[Queue]) -> list[str]:

@@ -39,7 +39,8 @@ def open_embedded(data_dir: Path) -> "EmbeddedServer":
     Raises:
         DatabaseUnavailableError: it does not start or answer; the text ends with its last words.
         DataFolderError: the folder cannot be used, or belongs to another user.
-        NoIdentityError: we are root, and PostgreSQL cannot be run as anybody else.
+        LeftoverServerError: processes of a former server could not be ended.
+        NoIdentityError: PostgreSQL runs neither as this user nor, for root, as another one.
     """
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

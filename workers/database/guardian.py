@@ -51,9 +51,9 @@ def guard(layout: Layout, command: Sequence[str]) -> int:
     A server that was killed is started again under the feet of its users. Return an exit code.
     """
     events: SimpleQueue[_Event] = SimpleQueue()
+    server = _start(command, events)
     threading.Thread(target=_await_last_user, args=(layout, events), daemon=True).start()
     while True:
-        server = _start(command, events)
         while (event := _next(events, _LOG_CHECK_SECONDS)) is None:
             _limit(layout.log)
         if event is _Users.GONE:
@@ -65,6 +65,7 @@ def guard(layout: Layout, command: Sequence[str]) -> int:
         if _next(events, _RESTART_PAUSE_SECONDS) is _Users.GONE:
             return 0
         clear_leftovers(layout)
+        server = _start(command, events)
 
 
 def _start(command: Sequence[str], events: SimpleQueue[_Event]) -> subprocess.Popen[bytes]:

@@ -5,10 +5,10 @@ from itertools import groupby
 from pydantic import BaseModel
 
 from workers.contract import DeliverNotices, ScanExpiries
-from workers.jobs.enqueue import enqueue
+from workers.jobs.enqueue import enqueue_many
 from workers.jobs.running import RunningJob
 from workers.notifications.planning import (
-    assign_to_job,
+    assign_to_jobs,
     digests_to_deliver,
     plan_due_notices,
 )
@@ -51,15 +51,17 @@ def scan_expiries(_request: ScanExpiries, job: RunningJob) -> Scanned:
             due = digests_to_deliver(connection, now=job.now, limit=_DIGESTS_PER_STEP)
             for organization_id, members in groupby(due, key=lambda row: row[0]):
                 ids = [digest_id for _, digest_id in members]
-                for start in range(0, len(ids), _DIGESTS_PER_JOB):
-                    chunk = ids[start : start + _DIGESTS_PER_JOB]
-                    delivery = enqueue(
-                        connection,
-                        DeliverNotices(digest_ids=tuple(chunk)),
-                        organization_id=organization_id,
-                    )
-                    assign_to_job(connection, chunk, delivery.job_id)
-                    jobs += 1
+                chunks = [
+                    ids[start : start + _DIGESTS_PER_JOB]
+                    for start in range(0, len(ids), _DIGESTS_PER_JOB)
+                ]
+                job_ids = enqueue_many(
+                    connection,
+                    [DeliverNotices(digest_ids=tuple(chunk)) for chunk in chunks],
+                    organization_id=organization_id,
+                )
+                assign_to_jobs(connection, chunks, job_ids)
+                jobs += len(job_ids)
         digests += len(due)
         if len(due) < _DIGESTS_PER_STEP:
             break

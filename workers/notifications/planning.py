@@ -4,6 +4,7 @@ One statement decides for a whole batch of certificate versions; what is due is 
 index on ``next_notice_at``, so the cost grows with what is due and not with what exists.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -49,11 +50,24 @@ def digests_to_deliver(connection: Connection, *, now: datetime, limit: int) -> 
     ).fetchall()
 
 
-def assign_to_job(connection: Connection, digest_ids: list[int], job_id: int) -> None:
-    """Note which job delivers these digests."""
+def assign_to_jobs(
+    connection: Connection, chunks: Sequence[Sequence[int]], job_ids: Sequence[int]
+) -> None:
+    """Note for each chunk of digests which job delivers it."""
     connection.execute(
-        "UPDATE keywright.digest SET job_id = %(job_id)s WHERE digest_id = ANY (%(digest_ids)s)",
-        {"job_id": job_id, "digest_ids": digest_ids},
+        """
+        UPDATE keywright.digest
+           SET job_id = assigned.job_id
+          FROM unnest(%(digest_ids)s::bigint[], %(job_ids)s::bigint[])
+               AS assigned (digest_id, job_id)
+         WHERE digest.digest_id = assigned.digest_id
+        """,
+        {
+            "digest_ids": [digest_id for chunk in chunks for digest_id in chunk],
+            "job_ids": [
+                job_id for chunk, job_id in zip(chunks, job_ids, strict=True) for _ in chunk
+            ],
+        },
     )
 
 

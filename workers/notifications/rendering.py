@@ -8,14 +8,14 @@ from typing import Any, Literal
 from workers.notifications.message_templates import load_template
 from workers.notifications.plain_text import plain, shorten
 from workers.notifications.wording import (
-    advice,
     days_left,
-    has_expired,
     headline,
     kind_in_words,
     moment_in_words,
+    name_in_words,
     place_in_words,
     status_in_words,
+    steps_to_take,
     zone_or_utc,
 )
 
@@ -85,7 +85,7 @@ class _Entry:
     facts: tuple[tuple[str, str], ...]
     places: tuple[str, ...]
     more_places: int
-    advice: str
+    steps: tuple[str, ...]
 
 
 def render_digest(digest: Digest, *, now: datetime) -> RenderedMail:
@@ -137,18 +137,20 @@ def _entry(item: DigestItem, now: datetime, zone: tzinfo) -> _Entry:
         facts=_facts(item),
         places=_values(places[:_MAX_PLACES]),
         more_places=max(0, len(places) - _MAX_PLACES),
-        advice=advice(
-            item.kind,
-            replaced=item.replaced,
-            in_use=bool(places),
-            expired=has_expired(item.not_after, now),
-        ),
+        steps=steps_to_take(item.kind, replaced=item.replaced, in_use=bool(places)),
     )
 
 
 def _facts(item: DigestItem) -> tuple[tuple[str, str], ...]:
     names = ["Type", "Issuer", "Subject", "Serial"]
-    values = _values([kind_in_words(item.kind), item.issuer, item.subject, item.serial])
+    values = _values(
+        [
+            kind_in_words(item.kind),
+            name_in_words(item.issuer),
+            name_in_words(item.subject),
+            item.serial,
+        ]
+    )
     return tuple(
         (name, value)
         for name, value in zip(names, values, strict=True)

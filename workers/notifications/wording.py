@@ -15,6 +15,17 @@ _KINDS = {
     "ca_signed": "signed by a certification authority",
     "imported": "imported",
 }
+_NEW_ONE = {
+    "self_signed": ("Generate a new self-signed certificate.",),
+    "ca_signed": (
+        "Request a new certificate and have the certification authority sign it.",
+        "Upload the signed chain.",
+    ),
+    "imported": (
+        "Obtain a new certificate from its issuer.",
+        "Import it with “keywright certificate import”.",
+    ),
+}
 _ACRONYMS = {word.lower(): word for word in ("API", "CA", "HTTPS", "JWT", "SAML", "SSO", "TLS")}
 
 
@@ -109,6 +120,11 @@ def kind_in_words(kind: str) -> str:
     return _KINDS[kind]
 
 
+def name_in_words(distinguished_name: str) -> str:
+    """Return a distinguished name (RFC 4514) with a blank after each comma, so that it can wrap."""
+    return re.sub(r"(?<!\\),(?! )", ", ", distinguished_name)
+
+
 def place_in_words(place: str) -> str:
     """Return ``saml_configuration: Okta`` as ``SAML configuration: Okta``; other text as it is."""
     kind, colon, name = place.partition(": ")
@@ -119,25 +135,20 @@ def place_in_words(place: str) -> str:
 
 
 @cache
-def advice(kind: str, *, replaced: bool, in_use: bool, expired: bool) -> str:
-    """Say what to do about a certificate of this ``certificate_kind``.
+def steps_to_take(kind: str, *, replaced: bool, in_use: bool) -> tuple[str, ...]:
+    """Say what to do about a certificate of this ``certificate_kind``, step by step.
 
     ``replaced``: a successor exists; ``in_use``: at least one place is registered.
     """
-    places = "the places above" if in_use else "whatever uses it"
-    steps = {
-        "self_signed": f"Generate a new self-signed certificate and switch {places} to it.",
-        "ca_signed": "Request a new certificate, have the certification authority sign it, upload"
-        f" the signed chain, and switch {places} to it.",
-        "imported": "Obtain a new certificate from its issuer, import it with `keywright"
-        f" certificate import`, and switch {places} to it.",
-    }[kind]
-    if replaced:
-        steps = f"Its successor is there already: switch {places} to that one."
-    return " ".join(
-        [
-            *(["What still uses it may be failing already."] if expired else []),
-            steps,
-            "Delete this one when the new one is tested.",
-        ]
+    target = "its successor, which is there already," if replaced else "the new one"
+    switch = (
+        f"Switch the places above to {target} and test them."
+        if in_use
+        else f"Switch what uses it to {target} and test that."
+    )
+    return (
+        *(() if in_use else ("Find out what uses it; if nothing does, just delete it.",)),
+        *(() if replaced else _NEW_ONE[kind]),
+        switch,
+        "When the new one works, delete this one.",
     )

@@ -1,7 +1,7 @@
 """``python -m benchmarks.jobs``: no-op jobs end to end, keywright beside Celery and procrastinate.
 
-All three use the same RabbitMQ node (where they use one) and the same Postgres server, one after the
-other in one run, with the same numbers of processes and threads.
+All three use the same RabbitMQ node (where they use one) and the same Postgres server, one after
+the other in one run, with the same numbers of processes and threads.
 """
 
 import argparse

@@ -10,13 +10,13 @@ import psycopg
 from benchmarks.peers.contest import Contest, PeerResult, wait_for
 from benchmarks.peers.worker_processes import worker_processes
 from scheduler.__main__ import main as schedule
-from workers.processes import stop_on_signals
 from workers.composition import run_worker
 from workers.contract import Ping
 from workers.database.pool import Connection
 from workers.database.schema import create_schema
 from workers.jobs.enqueue import enqueue
 from workers.jobs.housekeeping import ping
+from workers.processes import stop_on_signals
 from workers.settings import load_settings
 from workers.telemetry import configure_logging
 

@@ -13,7 +13,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from scheduler.fires import fire_if_owed
+from scheduler.fires import fire, fire_if_owed
 from scheduler.timetable import Schedule
 from workers.database.pool import DATABASE_TROUBLE, Connection, Pool
 
@@ -38,15 +38,21 @@ class Clock:
     def start(self) -> None:
         """Serve what is owed from before, then go on in time."""
         for schedule in self._timetable:
-            self._scheduler.add_job(
-                self.look, CronTrigger.from_crontab(schedule.cron, timezone="UTC"), name=schedule.name
-            )
+            trigger = CronTrigger.from_crontab(schedule.cron, timezone="UTC")
+            self._scheduler.add_job(self.look, trigger, name=schedule.name)
         # Makes up for what a start after downtime owes, and for a look that found no database.
-        self._scheduler.add_job(
-            self.look, IntervalTrigger(seconds=_LOOK_AGAIN_SECONDS, timezone="UTC"), name="look again"
-        )
+        again = IntervalTrigger(seconds=_LOOK_AGAIN_SECONDS, timezone="UTC")
+        self._scheduler.add_job(self.look, again, name="look again")
         self._scheduler.start()
         self._scheduler.add_job(self.look, name="first look")
+
+    def fire_all(self) -> None:
+        """Fire every schedule once, owed or not."""
+        with self._pool.connection() as connection:
+            now = _database_clock(connection)
+            for schedule in self._timetable:
+                job_id = fire(connection, schedule, fire_at=now)
+                log.info("schedule fired on request", schedule=schedule.name, job_id=job_id)
 
     def stop(self) -> None:
         """Finish the look at hand and end."""
@@ -68,4 +74,5 @@ class Clock:
 def _database_clock(connection: Connection) -> datetime:
     row = connection.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None
-    return row[0]
+    now: datetime = row[0]
+    return now

@@ -24,7 +24,7 @@ def latest_fire_time(cron: str, *, now: datetime) -> datetime | None:
     """
     trigger = CronTrigger.from_crontab(cron, timezone="UTC")
     for lookback in _LOOKBACKS:
-        latest = None
+        latest: datetime | None = None
         candidate = trigger.get_next_fire_time(None, now - lookback)
         while candidate is not None and candidate <= now:
             latest = candidate
@@ -42,6 +42,14 @@ def fire_if_owed(connection: Connection, schedule: Schedule, *, now: datetime) -
     fire_at = latest_fire_time(schedule.cron, now=now)
     if fire_at is None or _is_served(connection, schedule.name, fire_at):
         return None
+    return fire(connection, schedule, fire_at=fire_at)
+
+
+def fire(connection: Connection, schedule: Schedule, *, fire_at: datetime) -> int | None:
+    """Enqueue the schedule's request for ``fire_at``.
+
+    Returns the job's id; None where this fire time was served before.
+    """
     try:
         with connection.transaction():
             # A run that is still waiting or going on will see the same state: one is enough.

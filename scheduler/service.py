@@ -34,11 +34,13 @@ class SchedulerService:
         *,
         timetable: Sequence[Schedule] = TIMETABLE,
         stale_hint_seconds: float = STALE_HINT_SECONDS,
+        fire_now: bool = False,
     ) -> None:
         with connect(conninfo, name="scheduler") as connection:
             check_schema(connection)
         self._pool = open_pool(conninfo, size=3, name="scheduler")
         self._clock = Clock(self._pool, timetable)
+        self._fire_now = fire_now
         self._reaper = Reaper(self._pool, stale_hint_seconds=stale_hint_seconds)
         self._publisher: Publisher | None = None
         self._relay: RelayLoop | None = None
@@ -51,6 +53,8 @@ class SchedulerService:
         if self._relay is not None:
             self._relay.start()
         self._clock.start()
+        if self._fire_now:
+            self._clock.fire_all()
         log.info("scheduler started", relay=self._relay is not None)
         return self
 
@@ -70,8 +74,12 @@ class SchedulerService:
         log.info("scheduler stopped")
 
 
-def run_scheduler(settings: Settings, stop: threading.Event) -> None:
+def run_scheduler(
+    settings: Settings, stop: threading.Event, *, fire_now: bool = False
+) -> None:
     """Run a scheduler in this process until ``stop`` is set.
+
+    With ``fire_now`` every schedule fires once at the start, whenever it fired last.
 
     Raises:
         KeywrightError: the database is not there or has another schema.
@@ -79,6 +87,6 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
     broker_url = settings.broker_url.get_secret_value() if settings.broker_url else None
     with (
         open_database(settings.database_url, settings.data_dir) as database,
-        SchedulerService(database.conninfo, broker_url),
+        SchedulerService(database.conninfo, broker_url, fire_now=fire_now),
     ):
         stop.wait()

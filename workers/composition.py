@@ -19,7 +19,7 @@ from workers.jobs.in_process import InProcessBroker
 from workers.jobs.keeper import Keeper
 from workers.jobs.worker import WorkerLifecycle, declare_actors
 from workers.notifications.delivery import Postman
-from workers.notifications.smtp import SmtpServer
+from workers.notifications.mail_server import SmtpServer
 from workers.settings import Settings
 from workers.subscriptions import subscriptions
 

@@ -83,7 +83,7 @@ class Processes:
             try:
                 process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                log.error("a process did not stop in time and is killed", pid=process.pid)
+                log.warning("a process did not stop in time and is killed", pid=process.pid)
                 process.kill()
                 process.wait()
 

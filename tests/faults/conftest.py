@@ -45,7 +45,8 @@ class Engine:
     def connect(self) -> Connection:
         """Return the test's own connection; a new one where the server dropped the last."""
         with suppress(psycopg.OperationalError):
-            if self._connection is not None and self._connection.execute("SELECT 1"):
+            if self._connection is not None:
+                self._connection.execute("SELECT 1")
                 return self._connection
         self._connection = self.stack.enter_context(psycopg.connect(self.conninfo, autocommit=True))
         return self._connection

@@ -3,10 +3,12 @@
 import os
 import signal
 import time
+from collections.abc import Mapping
 from typing import ClassVar
 
 from workers.contract import JobRequest, Queue
 from workers.database.pool import Connection
+from workers.jobs.execution import Handler
 from workers.jobs.running import RunningJob
 
 TABLES = """
@@ -56,7 +58,6 @@ def leave_mark(request: LeaveMark, job: RunningJob) -> None:
 
 def kill_worker(_request: KillWorker, _job: RunningJob) -> None:
     """End this process as the kernel's out-of-memory killer would."""
-
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -76,7 +77,11 @@ def walk_far(request: WalkFar, job: RunningJob) -> None:
         time.sleep(0.02)
 
 
-HANDLERS = {LeaveMark: leave_mark, KillWorker: kill_worker, WalkFar: walk_far}
+HANDLERS: Mapping[type[JobRequest], Handler] = {
+    LeaveMark: leave_mark,
+    KillWorker: kill_worker,
+    WalkFar: walk_far,
+}
 
 
 def _arrive(job: RunningJob) -> None:

@@ -53,9 +53,7 @@ def test_a_lost_hint_is_sent_again(
 ) -> None:
     engine.start_scheduler()
     jobs = engine.enqueue(LeaveMark(), times=10)
-    until(
-        lambda: rabbitmq_node.queue_depths(broker_vhost).get(LeaveMark.queue) == 10, "ten hints"
-    )
+    until(lambda: rabbitmq_node.queue_depths(broker_vhost).get(LeaveMark.queue) == 10, "ten hints")
     with pika.BlockingConnection(pika.URLParameters(str(engine.broker_url))) as thief:
         thief.channel().queue_purge(LeaveMark.queue)
     engine.start_worker()
@@ -202,15 +200,18 @@ def test_hostile_messages_are_dead_lettered_with_a_reason_and_stall_nothing(
         engine.await_end(jobs)
         engine.assert_done_once(jobs)
         until(
-            lambda: rabbitmq_node.queue_depths(broker_vhost)[dead_letter_queue(queue)]
-            == len(HOSTILE),
+            lambda: (
+                rabbitmq_node.queue_depths(broker_vhost)[dead_letter_queue(queue)] == len(HOSTILE)
+            ),
             "all of them to be dead-lettered",
         )
         reasons: dict[bytes, str] = {}
         for _ in HOSTILE:
-            method, properties, body = channel.basic_get(dead_letter_queue(queue), auto_ack=True)
-            assert method is not None
-            reasons[body] = properties.headers[REASON_HEADER]
+            _, properties, letter = channel.basic_get(dead_letter_queue(queue), auto_ack=True)
+            assert properties is not None
+            assert properties.headers is not None
+            assert letter is not None
+            reasons[letter] = str(properties.headers[REASON_HEADER])
     assert set(reasons) == set(HOSTILE.values())
     assert all(reasons.values())
     assert reasons[HOSTILE["foreign queue"]].startswith("queue_name: ")

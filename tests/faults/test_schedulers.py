@@ -16,8 +16,7 @@ SCHEDULE = Schedule(name="every-minute", cron="* * * * *", request=Ping())
 
 def fires(connection: Connection) -> list[datetime]:
     return [
-        row[0]
-        for row in connection.execute("SELECT fire_at FROM keywright.fire ORDER BY fire_at")
+        row[0] for row in connection.execute("SELECT fire_at FROM keywright.fire ORDER BY fire_at")
     ]
 
 

@@ -47,10 +47,7 @@ def test_a_job_that_kills_its_workers_fails_after_its_last_attempt(engine: Engin
     for attempt in (1, 2):
         worker = engine.start_worker()
         assert worker.process.wait(timeout=30) == -signal.SIGKILL
-        until(
-            lambda attempt=attempt: engine.state(job_id)[0] != "running",  # type: ignore[misc]
-            f"attempt {attempt} to be reaped",
-        )
+        until(lambda: engine.state(job_id)[0] != "running", f"attempt {attempt} to be reaped")
     job = show_job(engine.connect(), job_id)
     assert (job.state, job.attempt) == ("failed", 2)
     assert job.problem is not None
@@ -125,9 +122,7 @@ def _progress(engine: Engine, job_id: int) -> int:
 
 def _marks(engine: Engine, job_id: int) -> int:
     row = (
-        engine.connect()
-        .execute("SELECT count(*) FROM mark WHERE job_id = %s", [job_id])
-        .fetchone()
+        engine.connect().execute("SELECT count(*) FROM mark WHERE job_id = %s", [job_id]).fetchone()
     )
     assert row is not None
     return int(row[0])

@@ -1,4 +1,4 @@
-"""A Postgres of one's own for tests: databases cloned from a template, and a server to be killed."""
+"""A Postgres of one's own for tests: databases cloned from a template, a server to be killed."""
 
 import os
 import secrets

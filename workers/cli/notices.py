@@ -64,7 +64,7 @@ def list_notices(
             "reason": "Reason",
         },
         as_json=as_json,
-        empty="No notices yet: nothing was due, or no scan has run; see `keywright notice forecast`.",
+        empty="No notices: nothing was due, or no scan has run; see `keywright notice forecast`.",
     )
 
 

@@ -7,13 +7,13 @@ import typer
 
 from scheduler.service import run_scheduler
 from workers.cli.output import console
-from workers.processes import Processes, stop_on_signals
 from workers.composition import PATIENCE_BEYOND_GRACE_SECONDS, run_worker
 from workers.contract import Queue
 from workers.database.open import open_database
 from workers.database.pool import connect
 from workers.database.schema import check_schema
 from workers.notifications.catcher import MailCatcher
+from workers.processes import Processes, stop_on_signals
 from workers.settings import Settings, load_settings
 from workers.telemetry import configure_logging
 
@@ -49,7 +49,7 @@ def up(*, processes: ProcessesOption = None, threads: ThreadsOption = None) -> N
         if settings.smtp_url is None:
             catcher = stack.enter_context(MailCatcher(settings.data_dir / "mail"))
             environment["KEYWRIGHT_SMTP_URL"] = catcher.url
-            mail = f"caught as .eml files in {catcher.directory} (set KEYWRIGHT_SMTP_URL to send it)"
+            mail = f"caught as files in {catcher.directory} (set KEYWRIGHT_SMTP_URL to send it)"
         else:
             mail = "sent through the server of KEYWRIGHT_SMTP_URL"
         count = processes or settings.worker_processes
@@ -73,11 +73,19 @@ def up(*, processes: ProcessesOption = None, threads: ThreadsOption = None) -> N
     console.print("keywright has stopped.")
 
 
-def scheduler() -> None:
-    """Run a scheduler in the foreground: clock, relay and reaper. Any number may run."""
+def scheduler(
+    *,
+    now: Annotated[
+        bool, typer.Option("--now", help="First let every schedule fire once, owed or not.")
+    ] = False,
+) -> None:
+    """Run a scheduler in the foreground: clock, relay and reaper. Any number may run.
+
+    Example: `keywright scheduler --now` scans for due notices at once.
+    """
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
-    run_scheduler(settings, stop_on_signals())
+    run_scheduler(settings, stop_on_signals(), fire_now=now)
 
 
 def worker(

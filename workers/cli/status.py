@@ -111,8 +111,9 @@ def _look_into_ledger(connection: Connection, found: Status) -> None:
     for queue in found.queues:
         if queue.oldest_due_at is not None and now - queue.oldest_due_at > _JOB_IS_LATE:
             found.troubles.append(
-                f"A job of queue {queue.queue} has been due for {in_words(now - queue.oldest_due_at)};"
-                " is a worker running (`keywright worker`), and a scheduler?"
+                f"A job of queue {queue.queue} has been due for"
+                f" {in_words(now - queue.oldest_due_at)}; is a worker running"
+                " (`keywright worker`), and a scheduler?"
             )
     if notices.last_scan_at is None:
         found.troubles.append(
@@ -135,8 +136,8 @@ def _look_into_ledger(connection: Connection, found: Status) -> None:
         )
     if notices.tiers_nobody_heard:
         found.troubles.append(
-            f"{notices.tiers_nobody_heard} notices of the last 7 days had no active member to go to;"
-            " give each organization an active administrator."
+            f"{notices.tiers_nobody_heard} notices of the last 7 days had no active member to go"
+            " to; give each organization an active administrator."
         )
 
 
@@ -144,7 +145,8 @@ def _show(found: Status) -> None:
     console.print(f"Database  {found.database}\nBroker    {found.broker}")
     if found.notices is not None:
         last = found.notices.last_scan_at
-        console.print(f"Last scan {last.astimezone():%Y-%m-%d %H:%M:%S}" if last else "Last scan never")
+        when = f"{last.astimezone():%Y-%m-%d %H:%M:%S}" if last else "never"
+        console.print(f"Last scan {when}")
     depths = {depth.queue: depth for depth in found.depths}
     if found.queues:
         print_table(

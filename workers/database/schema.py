@@ -44,7 +44,7 @@ def create_schema(connection: psycopg.Connection[Any]) -> bool:
         if schema_mark(connection) is not None:
             check_schema(connection)
             return False
-        connection.execute(SQL(schema_text()))  # type: ignore[arg-type]  # our own file
+        connection.execute(SQL(schema_text()))
         return True
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import dramatiq
 import pika
 import structlog
+from dramatiq.broker import MessageProxy
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer, _RabbitmqMessage
 from dramatiq.errors import ConnectionClosed
 
@@ -40,7 +41,7 @@ class LedgerRabbitmqBroker(RabbitmqBroker):
 
     def __init__(self, url: str, *, middleware: list[dramatiq.Middleware]) -> None:
         super().__init__(confirm_delivery=True, middleware=middleware)
-        self.parameters = connection_parameters(url)
+        self.parameters = [connection_parameters(url)]
 
     @property
     def consumer_class(self) -> type["HintConsumer"]:
@@ -55,7 +56,7 @@ class LedgerRabbitmqBroker(RabbitmqBroker):
             self.queues_pending.add(queue_name)
             self.emit_after("declare_queue", queue_name)
         if ensure:
-            self._ensure_queue(queue_name)
+            self._ensure_queue(queue_name)  # type: ignore[no-untyped-call]
 
     def _build_queue_arguments(self, queue_name: str) -> dict[str, Any]:
         return work_queue_arguments(queue_name)
@@ -91,26 +92,28 @@ class HintConsumer(_RabbitmqConsumer):
         ) as error:
             # Deleted while we consumed: have it declared again at the restart.
             self.broker.queues_pending.add(self.queue_name)
-            raise ConnectionClosed(error) from None
-        message = _RabbitmqMessage(method.redelivered, method.delivery_tag, hint.to_message())
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+        message = _RabbitmqMessage(  # type: ignore[no-untyped-call]
+            method.redelivered, method.delivery_tag, hint.to_message()
+        )
         # Delivery tags start at 1 on every connection: after a reconnect, a tag of the old one
         # must not acknowledge a message of the new one.
         message.options["consumer"] = id(self)
         self.known_tags.add(method.delivery_tag)
         return message
 
-    def ack(self, message: _RabbitmqMessage) -> None:
+    def ack(self, message: MessageProxy) -> None:
         """Acknowledge ``message`` if this consumer delivered it."""
         if message.options.get("consumer") == id(self):
-            super().ack(message)
+            super().ack(message)  # type: ignore[no-untyped-call]
 
-    def nack(self, message: _RabbitmqMessage) -> None:
+    def nack(self, message: MessageProxy) -> None:
         """Dead-letter ``message`` if this consumer delivered it."""
         if message.options.get("consumer") == id(self):
-            super().nack(message)
+            super().nack(message)  # type: ignore[no-untyped-call]
 
     def _dead_letter(self, delivery_tag: int, body: bytes, reason: str) -> None:
-        """Move a foreign message to the dead letters, saying why; confirmed before it is taken off."""
+        """Move a foreign message to the dead letters, saying why; confirmed, then taken off."""
         log.warning("a message was dead-lettered", queue=self.queue_name, reason=reason)
         channel = self.connection.channel()
         channel.confirm_delivery()

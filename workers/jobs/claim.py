@@ -147,7 +147,7 @@ def renew_lease(connection: Connection, job: ClaimedJob, lease_seconds: float) -
 def _update(connection: Connection, job: ClaimedJob, assignments: str, **values: object) -> bool:
     return (
         connection.execute(
-            f"UPDATE keywright.job SET {assignments}"  # type: ignore[arg-type]  # literals above
+            f"UPDATE keywright.job SET {assignments}"
             " WHERE job_id = %(job_id)s AND claim = %(claim)s",
             {"job_id": job.job_id, "claim": job.claim, **values},
         ).rowcount

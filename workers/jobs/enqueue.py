@@ -79,7 +79,8 @@ def enqueue_many(
 
 
 _INSERT = """
-INSERT INTO keywright.job (kind, queue, organization_id, arguments, unique_key, run_at, max_attempts)
+INSERT INTO keywright.job
+       (kind, queue, organization_id, arguments, unique_key, run_at, max_attempts)
 VALUES (%(kind)s, %(queue)s, %(organization_id)s, %(arguments)s, %(unique_key)s,
         coalesce(%(run_at)s, now()), %(max_attempts)s)
     ON CONFLICT (kind, organization_id, unique_key)

@@ -90,7 +90,8 @@ class Execution:
         began = time.monotonic()
         outcome = self._run(claimed)
         log.info(
-            "job " + outcome,
+            "job done",
+            outcome=outcome,
             job_id=job_id,
             kind=claimed.kind,
             organization_id=claimed.organization_id,

@@ -42,7 +42,7 @@ class Hint:
 
 
 class InvalidHintError(ValueError):
-    """A message on a work queue is no hint; the text is the reason, without the message's content."""
+    """A message on a work queue is no hint; the text is the reason, without what it says."""
 
 
 class _Arguments(BaseModel):

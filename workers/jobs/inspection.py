@@ -71,7 +71,7 @@ def list_jobs(
     before: int | None = None,
     limit: int = 50,
 ) -> list[JobSummary]:
-    """Return up to ``limit`` jobs, newest first, of one state or kind; ``before`` goes on a page."""
+    """Return up to ``limit`` jobs, newest first, of one state or kind, older than ``before``."""
     with connection.cursor(row_factory=class_row(JobSummary)) as cursor:
         return cursor.execute(
             _SUMMARY

@@ -15,15 +15,15 @@ from dramatiq.threading import Interrupt, raise_thread_exception
 Result = TypeVar("Result")
 
 
-class TimeLimitExceeded(Interrupt):  # noqa: N818  # named as dramatiq names its interrupts
+class TimeLimitExceeded(Interrupt):
     """The handler ran longer than its kind may."""
 
 
-class ShutdownRequested(Interrupt):  # noqa: N818
+class ShutdownRequested(Interrupt):
     """The worker stops and its grace is over."""
 
 
-class ClaimLost(Interrupt):  # noqa: N818
+class ClaimLost(Interrupt):
     """The job was given to another worker."""
 
 
@@ -68,7 +68,9 @@ class Interruptible:
             if self._thread_id is None or self._interruption is not None:
                 return False
             self._interruption = interruption
-            raise_thread_exception(self._thread_id, interruption)
+            raise_thread_exception(  # type: ignore[no-untyped-call]
+                self._thread_id, interruption
+            )
             return True
 
     def _await_strike(self) -> None:

@@ -75,7 +75,7 @@ class Publisher:
 
 
 class _Batch:
-    """Hints on their way, by delivery tag; ``settled`` once each is confirmed or known to be lost."""
+    """Hints on their way; ``settled`` once each is confirmed or known to be lost."""
 
     def __init__(self, hints: Sequence[Hint]) -> None:
         self.hints = hints
@@ -103,7 +103,7 @@ class _Batch:
 
 
 class _Session:
-    """A connection from its opening to its end. All methods with an underscore run on its thread."""
+    """A connection from opening to end. Methods with an underscore run on its own thread."""
 
     def __init__(self, parameters: pika.URLParameters) -> None:
         self.ready = threading.Event()
@@ -182,7 +182,9 @@ class _Session:
                 "", hint.queue.value, hint.encode(), properties=_PROPERTIES, mandatory=True
             )
 
-    def _on_confirmation(self, frame: pika.frame.Method[pika.spec.Basic.Ack]) -> None:
+    def _on_confirmation(
+        self, frame: "pika.frame.Method[pika.spec.Basic.Ack | pika.spec.Basic.Nack]"
+    ) -> None:
         method = frame.method
         if method.multiple:
             tags = [tag for tag in self._in_flight if tag <= method.delivery_tag]
@@ -205,18 +207,18 @@ class _Session:
         self.usable = False
         self._fail_all()
 
-    def _on_channel_end(self, _: object, reason: Exception) -> None:
+    def _on_channel_end(self, _: object, reason: BaseException) -> None:
         self._give_up(reason)
         if self._connection.is_open:
             self._connection.close()
 
-    def _on_end(self, _: object, reason: Exception) -> None:
+    def _on_end(self, _: object, reason: BaseException) -> None:
         self._give_up(reason)
         self.ready.set()
         # Not at once: pika has yet to close the socket.
         self._connection.ioloop.add_callback_threadsafe(self._connection.ioloop.stop)
 
-    def _give_up(self, reason: Exception) -> None:
+    def _give_up(self, reason: BaseException) -> None:
         self.trouble = self.trouble or type(reason).__name__
         self.usable = False
         self._fail_all()

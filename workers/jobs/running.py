@@ -82,7 +82,7 @@ class RunningJob:
         """Return unless the job should end: long handlers call this between checkpoints.
 
         Raises:
-            JobCancelledError: somebody asked for its cancellation; what checkpoints committed stays.
+            JobCancelledError: somebody asked for that; what checkpoints committed stays.
             ShutdownRequested: its worker stops; the job is given back and goes on elsewhere.
         """
         if self.cancellation_asked:

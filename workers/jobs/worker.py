@@ -1,4 +1,4 @@
-"""A worker process seen from dramatiq: one actor per queue, and what starts and stops around them."""
+"""A worker process as dramatiq sees it: one actor per queue, and what starts and stops with it."""
 
 import threading
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ class WorkerLifecycle(Middleware):
             self._relay.start()
         log.info("worker started", threads=worker.worker_threads, queues=list(self._queues))
 
-    def before_worker_shutdown(self, broker: Broker, worker: dramatiq.Worker) -> None:
+    def before_worker_shutdown(self, *_: object) -> None:
         """Take no more work; when the grace is over, give back what still runs."""
         self._execution.stopping.set()
         if self._relay is not None:
@@ -61,7 +61,7 @@ class WorkerLifecycle(Middleware):
         self._drain_timer.daemon = True
         self._drain_timer.start()
 
-    def after_worker_shutdown(self, broker: Broker, worker: dramatiq.Worker) -> None:
+    def after_worker_shutdown(self, *_: object) -> None:
         """Leave nothing behind."""
         if self._drain_timer is not None:
             self._drain_timer.cancel()
@@ -85,10 +85,7 @@ def declare_actors(broker: Broker, execution: Execution, queues: Sequence[Queue]
 
     for priority, queue in enumerate(Queue):
         if queue in queues:
-            dramatiq.actor(
-                follow_hint,
-                actor_name=queue.value,
-                queue_name=queue.value,
-                priority=priority,
-                broker=broker,
+            declare = dramatiq.actor(
+                actor_name=queue.value, queue_name=queue.value, priority=priority, broker=broker
             )
+            declare(follow_hint)

@@ -7,7 +7,6 @@ than one never told, and many mail systems drop the second copy.
 
 import threading
 from dataclasses import dataclass
-from email.utils import parseaddr
 from itertools import groupby
 
 import structlog
@@ -16,14 +15,15 @@ from pydantic import BaseModel
 from workers.contract import DeliverNotices
 from workers.errors import PermanentError, TransientError
 from workers.jobs.running import RunningJob
-from workers.notifications.message import UnsendableError, compose_message, message_id
-from workers.notifications.rendering import Digest, DigestItem, render_digest
-from workers.notifications.smtp import (
-    MailServerUnavailableError,
-    SendOutcome,
-    SmtpServer,
-    SmtpSession,
+from workers.notifications.mail_server import MailServerUnavailableError, SmtpServer
+from workers.notifications.message import (
+    UnsendableError,
+    compose_message,
+    message_id,
+    parse_sender,
 )
+from workers.notifications.rendering import Digest, DigestItem, render_digest
+from workers.notifications.smtp import SendOutcome, SmtpSession
 from workers.notifications.store import (
     DueDigest,
     DueNotice,
@@ -72,7 +72,7 @@ class Postman:
     def __init__(self, server: SmtpServer, *, sender: str) -> None:
         self._server = server
         self._sender = sender
-        self._domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+        self._domain = parse_sender(sender).domain
         self._per_thread = threading.local()
 
     def deliver_notices(self, request: DeliverNotices, job: RunningJob) -> Delivered:
@@ -131,7 +131,9 @@ class Postman:
             self._record(job, unrecorded)
         return ended
 
-    def _record(self, job: RunningJob, ended: list[_Ended], *, beginning: int | None = None) -> None:
+    def _record(
+        self, job: RunningJob, ended: list[_Ended], *, beginning: int | None = None
+    ) -> None:
         with job.checkpoint() as connection, connection.pipeline():
             for each in ended:
                 end_delivery(
@@ -167,9 +169,9 @@ class Postman:
                 message_id=message_id(digest.digest_id, self._domain),
                 date=job.now,
             )
+            return self._session().send(message, digest.recipient_email)
         except UnsendableError as error:
             return SendOutcome("refused", code=None, reply=str(error))
-        return self._session().send(message, digest.recipient_email)
 
     def _session(self) -> SmtpSession:
         session: SmtpSession | None = getattr(self._per_thread, "session", None)

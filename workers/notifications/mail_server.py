@@ -6,13 +6,20 @@ from ipaddress import ip_address
 from typing import Literal, NoReturn, Self
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from workers.errors import InvalidRequestError
+from workers.errors import InvalidRequestError, TransientError
 
 Encryption = Literal["implicit", "required", "opportunistic", "none"]
 
 _DEFAULT_TIMEOUT_SECONDS = 30.0
 _MAX_TIMEOUT_SECONDS = 300.0
 _PARAMETERS = ("tls", "ca_file", "timeout")
+
+
+class MailServerUnavailableError(TransientError):
+    """No mail can be sent at the moment, to nobody; the text names the server and what failed."""
+
+    code = "mail-server-unavailable"
+    title = "The mail server cannot be used right now"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +42,16 @@ class SmtpServer:
         """Return ``host:port``."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    def unavailable(self, what: str) -> MailServerUnavailableError:
+        """Return the error that says ``what`` this server did, such as ``did not answer``."""
+        return MailServerUnavailableError(f"The mail server {self} {what.rstrip('.')}.")
+
     @classmethod
     def from_url(cls, url: str) -> Self:
         """Read ``smtp[s]://user:password@host:port?tls=…&ca_file=…&timeout=…``.
 
-        ``smtps`` is TLS from the first byte (port 465). ``smtp`` means STARTTLS, which ``tls`` makes
-        ``required`` (the default), ``opportunistic`` or ``none`` (the default on this machine
+        ``smtps`` is TLS from the first byte (port 465). ``smtp`` means STARTTLS, which ``tls``
+        makes ``required`` (the default), ``opportunistic`` or ``none`` (the default on this machine
         itself); its port is 587 with a user and 25 without. Certificates are always verified:
         against ``ca_file`` (PEM) or else what the system trusts. ``timeout`` is in seconds.
 
@@ -53,7 +64,7 @@ class SmtpServer:
             port = parts.port
         except ValueError:
             _refuse("this is not a URL; percent-encode special signs in user and password")
-        host = parts.hostname or ""
+        host = _host(parts)
         parameters = _parameters(parts)
         user, password = _credentials(parts)
         encryption = _encryption(parts.scheme, host, parameters.get("tls"))
@@ -73,12 +84,21 @@ def _refuse(reason: str) -> NoReturn:
     raise InvalidRequestError(f"KEYWRIGHT_SMTP_URL: {reason}.") from None
 
 
-def _parameters(parts: SplitResult) -> dict[str, str]:
-    if not parts.hostname or parts.path not in ("", "/") or parts.fragment:
+def _host(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    if not host or parts.path not in ("", "/") or parts.fragment:
         _refuse(
             "must look like smtp://user:password@host:587, with special signs in user and password"
             " percent-encoded"
         )
+    try:
+        host.encode("idna")  # what the look-up of the name does
+    except UnicodeError:
+        _refuse("the name of the host is not one")
+    return host
+
+
+def _parameters(parts: SplitResult) -> dict[str, str]:
     parameters: dict[str, str] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name not in _PARAMETERS or name in parameters:

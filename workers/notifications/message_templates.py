@@ -41,10 +41,10 @@ def _environment() -> Environment:
 class _InliningLoader(FileSystemLoader):
     """Writes the style sheet into the tags of HTML templates before they are compiled.
 
-    Doing that to each mail instead would cost more than all the rest of rendering it. To the inliner
-    a Jinja tag is a comment, so it may stand wherever a comment may: not inside an HTML tag, and in
-    a table only where ``tbody`` is written out, which the inliner would otherwise add in the wrong
-    place.
+    Doing that to each mail instead takes about as long as all the rest of rendering it. To the
+    inliner a Jinja tag is a comment, so it may stand wherever a comment may: not inside an HTML
+    tag, and in a table only where ``tbody`` is written out, which the inliner would otherwise add
+    in the wrong place.
     """
 
     def __init__(self, directory: Path) -> None:

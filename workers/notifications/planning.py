@@ -15,7 +15,7 @@ _PLANNING_LOCK = 0x6E6F7463  # any number that nothing else locks: "notc"
 
 @dataclass(frozen=True)
 class Planned:
-    """What one planning step did: ``versions`` examined, ``notices`` to send, ``tiers`` nobody hears."""
+    """What one step did: versions examined, notices to send, tiers that nobody hears."""
 
     versions: int
     notices: int
@@ -35,7 +35,9 @@ def plan_due_notices(connection: Connection, *, now: datetime, limit: int) -> Pl
     return Planned(*row)
 
 
-def digests_to_deliver(connection: Connection, *, now: datetime, limit: int) -> list[tuple[int, int]]:
+def digests_to_deliver(
+    connection: Connection, *, now: datetime, limit: int
+) -> list[tuple[int, int]]:
     """Return (organization id, digest id) of due digests without a job, by organization."""
     return connection.execute(
         """
@@ -103,7 +105,8 @@ pending AS MATERIALIZED (
 listener AS MATERIALIZED (
     SELECT organization_id, member_id,
            is_administrator,
-           is_holder OR (is_administrator AND NOT bool_or(is_holder) OVER organization) AS hears_as_holder
+           is_holder OR (is_administrator AND NOT bool_or(is_holder) OVER organization)
+               AS hears_as_holder
       FROM (SELECT organization_id, member_id,
                    profile = 'system_administrator' OR 'modify_all_data' = ANY (permissions)
                        AS is_administrator,

@@ -20,8 +20,8 @@ from workers.notifications.wording import (
 )
 
 MAX_SUBJECT_LENGTH = 110
-MAX_ENTRIES = 50
-"""Certificates told in full; a mail of more is cut off by some clients (at about 100 kB)."""
+MAX_ENTRIES = 40
+"""Certificates told in full; a page of more would be cut off by some clients, at about 100 kB."""
 _MAX_PLACES = 20
 _MAX_VALUE_LENGTH = 200  # a distinguished name may be of any length
 _MIN_LABEL_LENGTH = 16

@@ -45,7 +45,7 @@ def drop_digests_without_reader(connection: Connection, digest_ids: Sequence[int
     A tier that nobody else hears is planned afresh for whoever is concerned now: the departure of a
     sole holder must not silence everyone (rule 54).
     """
-    return connection.execute(
+    row = connection.execute(
         """
         WITH orphaned AS (
             UPDATE keywright.digest
@@ -81,7 +81,9 @@ def drop_digests_without_reader(connection: Connection, digest_ids: Sequence[int
         SELECT count(*) FROM orphaned
         """,
         {"digest_ids": list(digest_ids)},
-    ).fetchone()[0]  # type: ignore[index,no-any-return]  # an aggregate always has a row
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def cancel_digests(connection: Connection, digest_ids: Sequence[int]) -> None:
@@ -182,8 +184,8 @@ def end_delivery(
              WHERE digest_id = %(digest_id)s AND channel = 'email'
         ), closed AS (
             UPDATE keywright.digest
-               SET state = %(digest_state)s
-             WHERE digest_id = %(digest_id)s AND %(digest_state)s::text <> 'sending'
+               SET state = %(digest_state)s::keywright.digest_state
+             WHERE digest_id = %(digest_id)s AND %(digest_state)s::keywright.digest_state <> 'sending'
             RETURNING member_id, local_day
         )
         UPDATE keywright.notice

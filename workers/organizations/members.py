@@ -70,8 +70,8 @@ def read_members(text: str) -> list[NewMember]:
     unknown = [column for column in columns if column not in CSV_COLUMNS]
     if unknown or not {"name", "email"} <= set(columns):
         raise InvalidRequestError(
-            f"The first line must name the columns: name, email and any of {', '.join(CSV_COLUMNS[2:])};"
-            f" it says: {', '.join(columns) or 'nothing'}."
+            "The first line must name the columns: name, email and any of"
+            f" {', '.join(CSV_COLUMNS[2:])}; it says: {', '.join(columns) or 'nothing'}."
         )
     members: list[NewMember] = []
     faults: list[str] = []
@@ -96,4 +96,3 @@ def read_members(text: str) -> list[NewMember]:
     if not members:
         raise InvalidRequestError("The file names no members.")
     return members
-

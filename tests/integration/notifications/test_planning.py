@@ -192,8 +192,11 @@ def test_the_organizations_calendar_and_sending_hour_decide(
     connection: Connection, time_zone: str, due_at: datetime
 ) -> None:
     there = household(connection, time_zone=time_zone)
-    version = there.version("web", not_after=datetime(2026, 12, 1, 16, 0, tzinfo=UTC),
-                            known_since=datetime(2026, 11, 15, tzinfo=UTC))
+    version = there.version(
+        "web",
+        not_after=datetime(2026, 12, 1, 16, 0, tzinfo=UTC),
+        known_since=datetime(2026, 11, 15, tzinfo=UTC),
+    )
     row = connection.execute(
         "SELECT next_notice_at FROM keywright.certificate_version WHERE version_id = %s", [version]
     ).fetchone()
@@ -203,8 +206,11 @@ def test_the_organizations_calendar_and_sending_hour_decide(
 def test_the_sending_hour_holds_on_the_day_the_clocks_change(connection: Connection) -> None:
     berlin = household(connection, time_zone="Europe/Berlin", sending_hour=2)
     # 02:00 does not exist on 28 March 2027 in Berlin; 03:00 summer time is meant.
-    version = berlin.version("web", not_after=datetime(2027, 4, 7, 10, 0, tzinfo=UTC),
-                             known_since=datetime(2027, 3, 20, tzinfo=UTC))
+    version = berlin.version(
+        "web",
+        not_after=datetime(2027, 4, 7, 10, 0, tzinfo=UTC),
+        known_since=datetime(2027, 3, 20, tzinfo=UTC),
+    )
     row = connection.execute(
         "SELECT next_notice_at FROM keywright.certificate_version WHERE version_id = %s", [version]
     ).fetchone()
@@ -247,6 +253,7 @@ def test_two_scans_at_once_plan_each_notice_once(connection: Connection, conninf
     acme.member("Holly", holder=True)
     for number in range(20):
         acme.version(f"web{number}", not_after=NOON + 10 * DAY, known_since=NOON - DAY)
+
     def scan() -> int:
         with psycopg.connect(conninfo) as own, own.transaction():
             return plan_due_notices(own, now=NOON, limit=1000).notices

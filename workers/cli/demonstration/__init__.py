@@ -1,0 +1,1 @@
+"""``keywright demo``: who takes part, the run itself, and what is told about it."""

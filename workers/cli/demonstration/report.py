@@ -1,0 +1,125 @@
+"""What the demo tells at its end: who was told what and why, who was not, and where to look."""
+
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+
+from workers.cli.output import console, print_table
+from workers.database.pool import Connection
+from workers.jobs.inspection import list_jobs
+from workers.notifications.inspection import NoticeRow, list_notices
+from workers.notifications.wording import days_left_in_words
+from workers.organizations.store import Member, list_members
+
+_MOST = 1000
+
+
+def print_report(
+    connection: Connection, organizations: tuple[str, ...], *, began: datetime, mail: Path
+) -> None:
+    """Print the report of a run that began at ``began`` (database clock)."""
+    notices = [
+        notice
+        for name in organizations
+        for notice in list_notices(connection, organization=name, limit=_MOST)
+    ]
+    members = [m for name in organizations for m in list_members(connection, name)]
+    by_name = {(member.organization, member.name): member for member in members}
+    sent = [notice for notice in notices if notice.state == "sent"]
+    now_sent = [n for n in sent if n.delivered_at is not None and n.delivered_at >= began]
+    if now_sent:
+        _print_told(now_sent, by_name, began)
+    else:
+        console.print(
+            "\n[bold]Nobody was told anything by this run:[/bold] everything that is due was told"
+            f" before ({len(sent)} notices), and nothing is told twice."
+        )
+    _print_not_told(members, notices)
+    _print_traces(connection, began, now_sent, mail)
+
+
+def _print_told(
+    notices: list[NoticeRow], members: dict[tuple[str, str], Member], now: datetime
+) -> None:
+    ordered = sorted(notices, key=lambda n: (n.organization, n.member, n.not_after))
+    print_table(
+        ("Organization", "Told", "Certificate", "Expires", "Tier", "Why"),
+        (
+            (
+                notice.organization,
+                notice.member,
+                notice.certificate,
+                days_left_in_words(notice.not_after, now),
+                f"{notice.tier_days} d",
+                _why(notice, members[notice.organization, notice.member]),
+            )
+            for notice in ordered
+        ),
+        title="\nWho was told what, and why",
+    )
+
+
+def _why(notice: NoticeRow, member: Member) -> str:
+    if notice.tier_days <= 1:
+        return "administrator"
+    if "receive_expiration_notices" in member.permissions:
+        return "holds the permission"
+    return "administrator, and nobody holds the permission"
+
+
+def _print_not_told(members: list[Member], notices: list[NoticeRow]) -> None:
+    told = {(n.organization, n.member) for n in notices if n.state == "sent"}
+    rows = [
+        (member.organization, member.name, "anything", _why_not(member))
+        for member in members
+        if (member.organization, member.name) not in told
+    ]
+    held_back = Counter(
+        (n.organization, n.member) for n in notices if n.state == "superseded"
+    )
+    rows += [
+        (
+            organization,
+            name,
+            f"{count} earlier tiers",
+            "came due before this installation began to send: a more urgent one was told",
+        )
+        for (organization, name), count in sorted(held_back.items())
+    ]
+    print_table(
+        ("Organization", "Not told", "Of what", "Why not"), rows, title="\nWho was not, and why"
+    )
+
+
+def _why_not(member: Member) -> str:
+    if not member.active:
+        return "not active"
+    if not member.permissions and member.profile == "standard":
+        return "neither holds the permission nor is an administrator"
+    return "nothing was due at their tiers"
+
+
+def _print_traces(
+    connection: Connection, began: datetime, sent: list[NoticeRow], mail: Path
+) -> None:
+    jobs = [
+        job
+        for job in list_jobs(connection, limit=_MOST)
+        if job.finished_at is not None and job.finished_at >= began
+    ]
+    kinds = Counter((job.kind, job.state) for job in jobs)
+    ran = ", ".join(f"{count} × {kind} {state}" for (kind, state), count in sorted(kinds.items()))
+    mails = len({notice.digest_id for notice in sent})
+    console.print(
+        f"\nMail: {mails} digests with {len(sent)} notices; each as an .eml file in {mail}\n"
+        f"Jobs: {len(jobs)} ran ({ran})\n\n"
+        "Try next:\n"
+        "  keywright notice list               what was told, with the mail server's answers\n"
+        "  keywright notice forecast           what will be told in the next 90 days\n"
+        "  keywright certificate list -o Globex\n"
+        "  keywright job list                  the work behind it\n"
+        "  keywright demo                      once more: nothing is told twice\n"
+        "  keywright up                        keep it running",
+        markup=False,
+        soft_wrap=True,
+    )

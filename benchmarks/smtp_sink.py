@@ -13,8 +13,8 @@ import aiosmtpd.smtp
 from benchmarks.bare_smtp import BareSmtp, Counter
 
 SinkKind = Literal["aiosmtpd", "bare"]
-"""``aiosmtpd`` takes about 0.6 ms of CPU time a message, and one core is its limit: roughly what
-the cheapest real server costs. ``bare`` takes a tenth of that, so that the client is what counts.
+"""``aiosmtpd`` takes about half a millisecond of CPU time for a message, and one core is its limit;
+``bare`` takes a tenth of that, so that the client is what is measured.
 """
 
 HOST = "127.0.0.1"

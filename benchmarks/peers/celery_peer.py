@@ -35,8 +35,8 @@ def measure(
 ) -> PeerResult:
     """Measure Celery on an empty virtual host and an empty database.
 
-    Its pool is made of processes alone: its pool of threads opens a database connection for every
-    result, and reached a third of this.
+    Its pool is made of processes alone: a pool of threads opens a database connection for every
+    result and is far slower for it.
     """
     del threads
     children = processes * _CHILDREN_PER_PROCESS

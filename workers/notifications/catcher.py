@@ -45,6 +45,11 @@ class MailCatcher:
         """The ``KEYWRIGHT_SMTP_URL`` to send to it while it runs."""
         return f"smtp://{_HOST}:{self._port}"
 
+    @property
+    def is_running(self) -> bool:
+        """Whether mail is being caught."""
+        return self._thread is not None and self._thread.is_alive()
+
     def __enter__(self) -> Self:
         # aiosmtpd warns about its own use of what it has deprecated.
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="aiosmtpd")

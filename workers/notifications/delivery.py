@@ -22,6 +22,7 @@ from workers.notifications.message import (
     message_id,
     parse_sender,
 )
+from workers.notifications.planning import hold_off_planning
 from workers.notifications.rendering import Digest, DigestItem, render_digest
 from workers.notifications.smtp import SendOutcome, SmtpSession
 from workers.notifications.store import (
@@ -91,6 +92,7 @@ class Postman:
     ) -> tuple[list[DueDigest], dict[int, list[DigestItem]], int]:
         """Close the digests, and drop those with nobody to tell or nothing left to tell."""
         with job.checkpoint() as connection:
+            hold_off_planning(connection)
             cancelled = drop_digests_without_reader(connection, request.digest_ids)
             closed = close_digests(connection, request.digest_ids)
             notices = notices_to_tell(connection, [digest.digest_id for digest in closed])

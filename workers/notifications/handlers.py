@@ -13,7 +13,7 @@ from workers.notifications.planning import (
     plan_due_notices,
 )
 
-_VERSIONS_PER_STEP = 10_000
+VERSIONS_PER_STEP = 10_000
 _DIGESTS_PER_STEP = 10_000
 _DIGESTS_PER_JOB = 50
 
@@ -38,12 +38,12 @@ def scan_expiries(_request: ScanExpiries, job: RunningJob) -> Scanned:
     while True:
         job.stop_if_asked()
         with job.checkpoint() as connection:
-            planned = plan_due_notices(connection, now=job.now, limit=_VERSIONS_PER_STEP)
+            planned = plan_due_notices(connection, now=job.now, limit=VERSIONS_PER_STEP)
         versions += planned.versions
         notices += planned.notices
         unheard += planned.unheard
         job.report_progress(versions)
-        if planned.versions < _VERSIONS_PER_STEP:
+        if planned.versions < VERSIONS_PER_STEP:
             break
     digests = jobs = 0
     while True:

@@ -153,7 +153,11 @@ def _timeout(text: str | None) -> float:
 
 
 def _tls_context(ca_file: str | None) -> ssl.SSLContext:
+    if ca_file is None:
+        return ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        context.load_verify_locations(ca_file)
     except (OSError, ValueError):
         _refuse("ca_file must be a readable PEM file with at least one certificate")
+    return context

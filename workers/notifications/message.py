@@ -14,7 +14,8 @@ from workers.notifications.rendering import RenderedMail
 
 _CRLF = "\r\n"
 _MAX_LINE = 76
-# Never part of a body: quoted-printable has no “=_” (RFC 2045 §6.7).
+_MAX_7BIT_LINE = 998
+# Never part of a body in quoted-printable, which has no “=_” (RFC 2045 §6.7).
 _BOUNDARY = "=_alternative"
 
 
@@ -175,11 +176,27 @@ def _encoded_word_needed(text: str) -> bool:
 
 
 def _part(content_type: str, body: str) -> tuple[str, ...]:
-    encoded = binascii.b2a_qp(body.replace("\n", _CRLF).encode(), istext=True).decode("ascii")
+    """Return the lines of a body part: as it is where it may go so, else quoted-printable."""
+    lines = f"{body}\n".replace("\n", _CRLF)  # b2a_qp breaks lines the way the first line ends
+    encoding = "7bit"
+    if not _is_plain(body):
+        encoding = "quoted-printable"
+        lines = binascii.b2a_qp(lines.encode(), istext=True).decode("ascii")
     return (
         f"--{_BOUNDARY}",
         f"Content-Type: {content_type}; charset=utf-8",
-        "Content-Transfer-Encoding: quoted-printable",
+        f"Content-Transfer-Encoding: {encoding}",
         "",
-        encoded,
+        lines,
+    )
+
+
+def _is_plain(body: str) -> bool:
+    """Whether a body is 7bit data (RFC 2045 §2.7) that does not contain the boundary."""
+    return (
+        body.isascii()
+        and "\r" not in body
+        and "\0" not in body
+        and _BOUNDARY not in body
+        and max(map(len, body.split("\n"))) <= _MAX_7BIT_LINE
     )

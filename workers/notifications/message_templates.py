@@ -28,7 +28,7 @@ def load_template(name: str) -> Template:
 
 @cache
 def _environment() -> Environment:
-    return SandboxedEnvironment(
+    environment = SandboxedEnvironment(
         loader=_InliningLoader(templates_directory()),
         undefined=StrictUndefined,
         autoescape=lambda name: name is not None and name.endswith(".html"),
@@ -36,6 +36,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.filters["as_label"] = _as_label
+    return environment
+
+
+def _as_label(name: str) -> str:
+    """Return such as ``Issuer:``, as wide in plain text as the longest name of a fact."""
+    return f"{name}:".ljust(9)
 
 
 class _InliningLoader(FileSystemLoader):

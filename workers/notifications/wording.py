@@ -23,7 +23,7 @@ _NEW_ONE = {
     ),
     "imported": (
         "Obtain a new certificate from its issuer.",
-        "Import it with “keywright certificate import”.",
+        "Import it: keywright certificate import FILE",
     ),
 }
 _ACRONYMS = {word.lower(): word for word in ("API", "CA", "HTTPS", "JWT", "SAML", "SSO", "TLS")}

@@ -51,12 +51,12 @@ def visible(html: str) -> str:
     class Reader(HTMLParser):
         hidden = False
 
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        def handle_starttag(self, tag: str, _attrs: list[tuple[str, str | None]]) -> None:
             self.hidden = tag in ("title", "style", "script")
             if tag in ("br", "td", "th"):
                 pieces.append(" ")
 
-        def handle_endtag(self, tag: str) -> None:
+        def handle_endtag(self, _tag: str) -> None:
             self.hidden = False
 
         def handle_data(self, data: str) -> None:
@@ -198,7 +198,9 @@ def test_the_most_urgent_comes_first() -> None:
     )
     for body in (mail.text, visible(mail.html)):
         assert body.index("Beta") < body.index("Gamma") < body.index("Alpha")
-    assert mail.subject == "[Acme] 3 certificates need attention, the first expired 2 days ago: Beta"
+    assert (
+        mail.subject == "[Acme] 3 certificates need attention, the first expired 2 days ago: Beta"
+    )
 
 
 def test_a_certificate_without_registered_use_says_so() -> None:
@@ -244,7 +246,9 @@ def test_beyond_the_limit_the_least_urgent_are_counted_and_it_says_so() -> None:
     for body in (" ".join(mail.text.split()), visible(mail.html)):
         assert body.count("Label ") == MAX_ENTRIES
         assert "Label 006" not in body
-        assert f"These are the {MAX_ENTRIES} most urgent. 7 more: keywright certificate list" in body
+        assert (
+            f"These are the {MAX_ENTRIES} most urgent. 7 more: keywright certificate list" in body
+        )
 
 
 def test_a_full_mail_stays_below_what_clients_cut_off() -> None:

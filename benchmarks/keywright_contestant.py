@@ -14,11 +14,13 @@ from workers.composition import run_worker
 from workers.contract import Ping
 from workers.database.pool import Connection
 from workers.database.schema import create_schema
-from workers.jobs.enqueue import enqueue
+from workers.jobs.enqueue import enqueue, enqueue_many
 from workers.jobs.housekeeping import ping
 from workers.processes import stop_on_signals
 from workers.settings import load_settings
 from workers.telemetry import configure_logging
+
+_BATCH = 1000
 
 
 def measure(
@@ -59,6 +61,10 @@ class _Keywright:
 
     def enqueue(self) -> int:
         return enqueue(self.connection, Ping()).job_id
+
+    def enqueue_many(self, jobs: int) -> None:
+        for start in range(0, jobs, _BATCH):
+            enqueue_many(self.connection, [Ping()] * min(_BATCH, jobs - start))
 
     def workers(self) -> int:
         """Count the worker processes that are connected."""

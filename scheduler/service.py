@@ -38,7 +38,7 @@ class SchedulerService:
     ) -> None:
         with connect(conninfo, name="scheduler") as connection:
             check_schema(connection)
-        self._pool = open_pool(conninfo, size=3, name="scheduler")
+        self._pool = open_pool(conninfo, size=3, name="scheduler", index_only=True)
         self._clock = Clock(self._pool, timetable)
         self._fire_now = fire_now
         self._reaper = Reaper(self._pool, stale_hint_seconds=stale_hint_seconds)

@@ -46,10 +46,13 @@ def compose_worker(
     """
     with connect(conninfo, name="worker") as connection:
         check_schema(connection)
-    # One connection per thread, one for the keeper and one for the relay.
-    pool = open_pool(conninfo, size=settings.worker_threads + 2, name="worker")
-    keeper = Keeper(pool, lease_seconds=settings.lease_seconds)
+    # The ledger's own: claims, endings, the keeper and the relay.
+    ledger = open_pool(conninfo, size=4, name="ledger", index_only=True)
+    # The handlers': one per thread.
+    pool = open_pool(conninfo, size=settings.worker_threads, name="worker")
+    keeper = Keeper(ledger, lease_seconds=settings.lease_seconds)
     execution = Execution(
+        ledger,
         pool,
         keeper,
         usual_handlers(settings) if handlers is None else handlers,
@@ -58,7 +61,11 @@ def compose_worker(
     )
     middleware: list[dramatiq.Middleware] = [
         WorkerLifecycle(
-            pool, keeper, execution, queues, grace_seconds=settings.shutdown_grace_seconds
+            (ledger, pool),
+            keeper,
+            execution,
+            queues,
+            grace_seconds=settings.shutdown_grace_seconds,
         )
     ]
     broker: Broker = (

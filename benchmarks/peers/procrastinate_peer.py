@@ -1,10 +1,9 @@
 """Procrastinate at its best: LISTEN/NOTIFY on, and jobs that need no thread."""
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -25,13 +24,11 @@ def measure(
 ) -> PeerResult:
     """Measure procrastinate in an empty database; it needs no broker.
 
-    Each of ``processes`` workers runs up to ``threads`` jobs at a time. Enqueueing all jobs with
-    one call is measured besides, at the end.
+    Each of ``processes`` workers runs up to ``threads`` jobs at a time.
     """
     del broker_url
     with running(database_url=database_url, processes=processes, concurrency=threads) as contestant:
-        result = Contest(contestant).measure(jobs)
-        return replace(result, batch_enqueue_per_second=contestant.enqueue_batch(jobs))
+        return Contest(contestant).measure(jobs)
 
 
 @contextmanager
@@ -67,11 +64,8 @@ class _Procrastinate:
     def enqueue(self) -> int:
         return self.task.defer()
 
-    def enqueue_batch(self, jobs: int) -> float:
-        """Enqueue all with one call; return how many per second."""
-        begun = time.perf_counter()
+    def enqueue_many(self, jobs: int) -> None:
         self.task.batch_defer(*({} for _ in range(jobs)))
-        return jobs / (time.perf_counter() - begun)
 
     def workers(self) -> int:
         """Count the workers that reported for duty."""

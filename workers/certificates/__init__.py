@@ -1,5 +1,4 @@
-"""Public certificates: reading them from files, keeping them with their versions and usages.
+"""Public certificates: reading them from files, keeping them, their versions and their usages.
 
-Reading (``folders`` → ``reading`` → ``pem``, ``pkcs7``, ``fields``) is apart from keeping: the
-modules with SQL say so in their first sentence, every other one but ``folders`` is pure.
+``reading`` turns files into values and knows no database; the modules here keep those values.
 """

@@ -21,16 +21,20 @@ class DatabaseUnavailableError(TransientError):
     title = "The database is not available"
 
 
-def open_pool(conninfo: str, *, size: int, name: str) -> Pool:
+def open_pool(conninfo: str, *, size: int, name: str, index_only: bool = False) -> Pool:
     """Open a pool of autocommit connections, filled in the background.
 
-    ``size`` is the number of connections kept; ``name`` is shown in ``pg_stat_activity``.
+    ``size`` is the number of connections kept; ``name`` is shown in ``pg_stat_activity``. With
+    ``index_only``, tables are never read from end to end where an index serves: a prepared
+    statement keeps the plan of its first executions, and on a fresh database these see an empty
+    table.
     """
+    options = {"options": "-c enable_seqscan=off"} if index_only else {}
     return ConnectionPool(
         conninfo,
         min_size=1,
         max_size=size,
-        kwargs={"autocommit": True, "application_name": f"keywright {name}"},
+        kwargs={"autocommit": True, "application_name": f"keywright {name}", **options},
         name=f"keywright-{name}",
         timeout=10,
         open=True,

@@ -5,13 +5,15 @@ lets nothing but well-formed hints through and dead-letters the rest with the re
 acknowledgements that belong to the connection which delivered the message.
 """
 
+from collections import deque
 from typing import Any
 
 import dramatiq
 import pika
 import structlog
+from dramatiq import Message
 from dramatiq.broker import MessageProxy
-from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer, _RabbitmqMessage
+from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.errors import ConnectionClosed
 
 from workers.jobs.hints import InvalidHintError, decode_hint
@@ -72,10 +74,23 @@ class LedgerRabbitmqBroker(RabbitmqBroker):
         )
 
 
+class HintMessage(MessageProxy):
+    """A hint with the consumer that delivered it, to be acknowledged there and nowhere else."""
+
+    def __init__(self, message: Message[None], consumer: "HintConsumer", tag: int) -> None:
+        super().__init__(message)
+        self.consumer = consumer
+        self.tag = tag
+
+
 class HintConsumer(_RabbitmqConsumer):
     """Delivers hints only."""
 
-    def __next__(self) -> _RabbitmqMessage | None:
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)  # type: ignore[no-untyped-call]
+        self._settled: deque[int] = deque()
+
+    def __next__(self) -> "HintMessage | None":
         try:
             method, _properties, body = next(self.iterator)
             if method is None:
@@ -93,24 +108,31 @@ class HintConsumer(_RabbitmqConsumer):
             # Deleted while we consumed: have it declared again at the restart.
             self.broker.queues_pending.add(self.queue_name)
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
-        message = _RabbitmqMessage(  # type: ignore[no-untyped-call]
-            method.redelivered, method.delivery_tag, hint.to_message()
-        )
-        # Delivery tags start at 1 on every connection: after a reconnect, a tag of the old one
-        # must not acknowledge a message of the new one.
-        message.options["consumer"] = id(self)
-        self.known_tags.add(method.delivery_tag)
-        return message
+        return HintMessage(hint.to_message(), self, method.delivery_tag)
 
     def ack(self, message: MessageProxy) -> None:
-        """Acknowledge ``message`` if this consumer delivered it."""
-        if message.options.get("consumer") == id(self):
-            super().ack(message)  # type: ignore[no-untyped-call]
+        """Acknowledge ``message`` soon, if this consumer delivered it.
 
-    def nack(self, message: MessageProxy) -> None:
-        """Dead-letter ``message`` if this consumer delivered it."""
-        if message.options.get("consumer") == id(self):
-            super().nack(message)  # type: ignore[no-untyped-call]
+        Delivery tags start at 1 on every connection: after a reconnect, a tag of the old one must
+        not acknowledge a message of the new one.
+        """
+        if not isinstance(message, HintMessage) or message.consumer is not self:
+            return
+        self._settled.append(message.tag)
+        if len(self._settled) > 1:
+            return  # whoever was first has rung the bell, and all are acknowledged in one go
+        try:
+            self.connection.add_callback_threadsafe(self._acknowledge_settled)
+        except pika.exceptions.AMQPError as error:
+            log.info("a hint was not acknowledged and comes again", error=type(error).__name__)
+
+    # An actor never fails (see execution): what it could not do stands in the ledger.
+    nack = ack
+
+    def _acknowledge_settled(self) -> None:
+        # Until it is empty: who adds to a queue that is not empty rings no bell.
+        while self._settled:
+            self.channel.basic_ack(self._settled.popleft())
 
     def _dead_letter(self, delivery_tag: int, body: bytes, reason: str) -> None:
         """Move a foreign message to the dead letters, saying why; confirmed, then taken off."""

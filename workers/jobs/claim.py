@@ -4,6 +4,7 @@ A claim is a random id that only the claiming worker knows. Whoever lost the job
 ran out, somebody else has it, or the database forgot an unflushed claim in a crash, matches no row.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,43 +29,89 @@ class ClaimedJob:
     now: datetime
 
 
-def claim_job(
-    connection: Connection, job_id: int, *, worker: str, lease_seconds: float
-) -> ClaimedJob | None:
-    """Take the job if it is due and nobody has it; None means there is nothing to do here."""
-    claim = uuid4()
-    row = connection.execute(
+def claim_jobs(
+    connection: Connection, job_ids: Sequence[int], *, worker: str, lease_seconds: float
+) -> list[ClaimedJob | None]:
+    """Take each job that is due and that nobody has; None means there is nothing to do for it.
+
+    A job that is named twice is taken once.
+    """
+    asked = [(job_id, uuid4()) for job_id in job_ids]
+    in_order = sorted(asked)  # two workers that name the same jobs must not lock them crosswise
+    rows = connection.execute(
         # The commit need not reach the disk before work begins: whatever the job commits later
         # flushes this record too, and a claim that a crash of the database forgot fits no fence.
         """
         UPDATE keywright.job
-           SET state = 'running', attempt = attempt + 1, claim = %(claim)s, worker = %(worker)s,
+           SET state = 'running', attempt = attempt + 1, claim = asked.claim, worker = %(worker)s,
                lease_until = now() + make_interval(secs => %(lease_seconds)s), started_at = now(),
                progress = NULL
-          FROM (SELECT set_config('synchronous_commit', 'off', true)) AS unhurried
-         WHERE job_id = %(job_id)s AND state IN ('scheduled', 'ready') AND run_at <= now()
+          FROM (SELECT set_config('synchronous_commit', 'off', true)) AS unhurried,
+               unnest(%(job_ids)s::bigint[], %(claims)s::uuid[]) AS asked (job_id, claim)
+         WHERE job.job_id = asked.job_id AND run_at <= now()
+           -- Said so that no partial index fits: few of many are found by their numbers.
+           AND state <> ALL ('{running, succeeded, failed, cancelled}')
            AND attempt < max_attempts
-        RETURNING kind, organization_id, arguments, attempt, max_attempts, now()
+        RETURNING job.claim, job.job_id, kind, organization_id, arguments, attempt, max_attempts,
+                  now()
         """,
-        {"job_id": job_id, "claim": claim, "worker": worker, "lease_seconds": lease_seconds},
-    ).fetchone()
-    if row is None:
-        return None
-    kind, organization_id, arguments, attempt, max_attempts, now = row
-    return ClaimedJob(
-        job_id=job_id,
-        claim=claim,
-        kind=kind,
-        organization_id=organization_id,
-        arguments=arguments,
-        attempt=attempt,
-        max_attempts=max_attempts,
-        now=now,
-    )
+        {
+            "job_ids": [job_id for job_id, _ in in_order],
+            "claims": [claim for _, claim in in_order],
+            "worker": worker,
+            "lease_seconds": lease_seconds,
+        },
+    ).fetchall()
+    claimed = {
+        row[0]: ClaimedJob(
+            claim=row[0],
+            job_id=row[1],
+            kind=row[2],
+            organization_id=row[3],
+            arguments=row[4],
+            attempt=row[5],
+            max_attempts=row[6],
+            now=row[7],
+        )
+        for row in rows
+    }
+    return [claimed.get(claim) for _, claim in asked]
+
+
+def claim_job(
+    connection: Connection, job_id: int, *, worker: str, lease_seconds: float
+) -> ClaimedJob | None:
+    """Take one job, as ``claim_jobs``."""
+    return claim_jobs(connection, [job_id], worker=worker, lease_seconds=lease_seconds)[0]
+
+
+def finish_jobs(
+    connection: Connection, ended: Sequence[tuple[ClaimedJob, dict[str, Any] | None]]
+) -> list[bool]:
+    """Mark jobs succeeded, each with its result; False for those that are no longer ours."""
+    in_order = sorted(ended, key=lambda each: each[0].job_id)
+    rows = connection.execute(
+        """
+        UPDATE keywright.job
+           SET state = 'succeeded', claim = NULL, lease_until = NULL, problem = NULL,
+               result = ended.result, finished_at = clock_timestamp()
+          FROM unnest(%(job_ids)s::bigint[], %(claims)s::uuid[], %(results)s::jsonb[])
+               AS ended (job_id, claim, result)
+         WHERE job.job_id = ended.job_id AND job.claim = ended.claim
+        RETURNING job.job_id
+        """,
+        {
+            "job_ids": [job.job_id for job, _ in in_order],
+            "claims": [job.claim for job, _ in in_order],
+            "results": [None if result is None else Jsonb(result) for _, result in in_order],
+        },
+    ).fetchall()
+    finished = {row[0] for row in rows}
+    return [job.job_id in finished for job, _ in ended]
 
 
 def finish_job(connection: Connection, job: ClaimedJob, result: dict[str, Any] | None) -> bool:
-    """Mark the job succeeded; False means that it is no longer ours."""
+    """Mark one job succeeded, in the transaction that holds its effect; False as above."""
     return _update(
         connection,
         job,

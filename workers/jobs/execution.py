@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -16,9 +16,10 @@ from workers.database.pool import DATABASE_TROUBLE, Connection, DatabaseUnavaila
 from workers.errors import InvalidRequestError, KeywrightError, TransientError
 from workers.jobs.claim import (
     ClaimedJob,
-    claim_job,
+    claim_jobs,
     end_cancelled_job,
     fail_job,
+    finish_jobs,
     give_back_job,
     retry_job_later,
 )
@@ -26,7 +27,8 @@ from workers.jobs.interruption import ClaimLost, ShutdownRequested
 from workers.jobs.keeper import Keeper
 from workers.jobs.relay import withdraw
 from workers.jobs.retry import GiveUp, JobCancelledError, LeaseLostError, decide
-from workers.jobs.running import RunningJob
+from workers.jobs.running import Ended, RunningJob
+from workers.jobs.together import Together
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +62,7 @@ class Execution:
 
     def __init__(
         self,
+        ledger: Pool,
         pool: Pool,
         keeper: Keeper,
         handlers: Mapping[type[JobRequest], Handler],
@@ -67,11 +70,14 @@ class Execution:
         worker: str,
         lease_seconds: float,
     ) -> None:
+        self._ledger = ledger
         self._pool = pool
         self._keeper = keeper
         self._handlers = {request.kind: (request, handle) for request, handle in handlers.items()}
         self._worker = worker
         self._lease_seconds = lease_seconds
+        self._claim_together = Together(self._claim_batch)
+        self._finish_together = Together(self._finish_batch)
         self.stopping = threading.Event()
 
     def execute(self, job_id: int) -> None:
@@ -80,7 +86,7 @@ class Execution:
         A worker that is stopping begins nothing new: the offer goes back to the ledger.
         """
         if self.stopping.is_set():
-            with suppress(*DATABASE_TROUBLE), self._pool.connection() as connection:
+            with suppress(*DATABASE_TROUBLE), self._ledger.connection() as connection:
                 withdraw(connection, [job_id])
             return
         claimed = self._claim(job_id)
@@ -108,19 +114,31 @@ class Execution:
         give_up_at = time.monotonic() + 60
         while True:
             try:
-                with self._pool.connection() as connection:
-                    return claim_job(
-                        connection, job_id, worker=self._worker, lease_seconds=self._lease_seconds
-                    )
+                return self._claim_together(job_id)
             except DATABASE_TROUBLE as error:
                 if self.stopping.is_set() or time.monotonic() > give_up_at:
                     return None
                 log.warning("the database is away", job_id=job_id, error=type(error).__name__)
                 self.stopping.wait(0.5)
 
+    def _claim_batch(self, job_ids: Sequence[int]) -> list[ClaimedJob | None]:
+        with self._ledger.connection() as connection:
+            return claim_jobs(
+                connection, job_ids, worker=self._worker, lease_seconds=self._lease_seconds
+            )
+
+    def _finish_batch(self, ended: Sequence[Ended]) -> list[bool]:
+        with self._ledger.connection() as connection:
+            return finish_jobs(connection, ended)
+
     def _run(self, claimed: ClaimedJob) -> str:
         """Run the handler and record what came of it; return the outcome in a word or two."""
-        job = RunningJob(claimed, self._pool, lease_seconds=self._lease_seconds)
+        job = RunningJob(
+            claimed,
+            self._pool,
+            lease_seconds=self._lease_seconds,
+            finish_alone=self._finish_together,
+        )
         request_type: type[JobRequest] = JobRequest
         try:
             request_type, handle, request = self._prepare(claimed)
@@ -179,7 +197,7 @@ class Execution:
         give_up_at = time.monotonic() + self._lease_seconds
         while True:
             try:
-                with self._pool.connection() as connection:
+                with self._ledger.connection() as connection:
                     return outcome if write(connection, claimed) else "lost to another worker"
             except DATABASE_TROUBLE:
                 if time.monotonic() > give_up_at:

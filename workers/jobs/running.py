@@ -1,9 +1,9 @@
 """What a handler sees of the job it works on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -12,6 +12,10 @@ from workers.database.pool import Connection, Pool
 from workers.jobs.claim import ClaimedJob, finish_job, record_progress, renew_lease
 from workers.jobs.interruption import Interruptible, ShutdownRequested
 from workers.jobs.retry import JobCancelledError, LeaseLostError
+
+Ended: TypeAlias = tuple[ClaimedJob, dict[str, Any] | None]
+FinishAlone: TypeAlias = Callable[[Ended], bool]
+"""Records the success of a job that has written nothing in its final transaction."""
 
 
 class RunningJob:
@@ -23,13 +27,21 @@ class RunningJob:
     open while it acts.
     """
 
-    def __init__(self, claimed: ClaimedJob, pool: Pool, *, lease_seconds: float) -> None:
+    def __init__(
+        self,
+        claimed: ClaimedJob,
+        pool: Pool,
+        *,
+        lease_seconds: float,
+        finish_alone: FinishAlone | None = None,
+    ) -> None:
         self.claimed = claimed
         self.interruptible = Interruptible()
         self.cancellation_asked = False
         self.stopping = False
         self._pool = pool
         self._lease_seconds = lease_seconds
+        self._finish_alone = finish_alone or self._finish_in_its_own_transaction
         self._connection: Connection | None = None
 
     @property
@@ -98,8 +110,7 @@ class RunningJob:
         """
         connection = self._connection
         if connection is None:
-            with self._pool.connection() as short_lived:
-                finished = finish_job(short_lived, self.claimed, result)
+            finished = self._finish_alone((self.claimed, result))
         else:
             finished = finish_job(connection, self.claimed, result)
         if not finished:
@@ -107,6 +118,10 @@ class RunningJob:
         if connection is not None:
             connection.execute("COMMIT")
             self.release()
+
+    def _finish_in_its_own_transaction(self, ended: Ended) -> bool:
+        with self._pool.connection() as connection:
+            return finish_job(connection, *ended)
 
     def release(self) -> None:
         """Roll back what is open and return the connection."""

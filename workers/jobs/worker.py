@@ -19,20 +19,22 @@ log = structlog.get_logger(__name__)
 class WorkerLifecycle(Middleware):
     """Starts the keeper (and the in-process relay) with the worker, and drains it at the end.
 
+    ``pools`` are the ledger's and the handlers' connections; both are closed at the end.
+
     dramatiq's own middleware is left out: retries, delays, time limits and callbacks live in the
     ledger, where none of them can lose a job.
     """
 
     def __init__(
         self,
-        pool: Pool,
+        pools: tuple[Pool, Pool],
         keeper: Keeper,
         execution: Execution,
         queues: Sequence[Queue],
         *,
         grace_seconds: float,
     ) -> None:
-        self._pool = pool
+        self._pools = pools
         self._keeper = keeper
         self._execution = execution
         self._queues = queues
@@ -47,7 +49,7 @@ class WorkerLifecycle(Middleware):
             # Twice the threads: the next job is at hand when one ends, and few wait for a process
             # that may die.
             room = 2 * worker.worker_threads
-            self._relay = InProcessRelay(self._pool, broker, self._queues, room=room)
+            self._relay = InProcessRelay(self._pools[0], broker, self._queues, room=room)
             self._relay.start()
         log.info("worker started", threads=worker.worker_threads, queues=list(self._queues))
 
@@ -71,7 +73,8 @@ class WorkerLifecycle(Middleware):
         except DATABASE_TROUBLE as error:
             log.warning("offers could not be withdrawn", error=type(error).__name__)
         self._keeper.stop()
-        self._pool.close()
+        for pool in self._pools:
+            pool.close()
         log.info("worker stopped")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from workers.notifications.message_templates import load_template
 from workers.notifications.plain_text import plain, shorten
@@ -73,9 +73,8 @@ class RenderedMail:
     html: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Entry:
-    """A certificate as the templates show it."""
+class _Entry(TypedDict):
+    """A certificate as the templates show it; they read dictionaries faster than objects."""
 
     label: str
     unique_name: str | None
@@ -103,7 +102,7 @@ def render_digest(digest: Digest, *, now: datetime) -> RenderedMail:
         "entries": entries,
         "more_entries": len(items) - len(entries),
     }
-    values["subject"] = _subject(values, entries[0].label)
+    values["subject"] = _subject(values, entries[0]["label"])
     return RenderedMail(
         subject=values["subject"],
         text=load_template("expiry_digest/body.txt").render(values),

@@ -6,15 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from workers.notifications.mail_server import MailServerUnavailableError, SmtpServer
+from workers.notifications.mail_server import SmtpServer
 from workers.notifications.message import Message, wire_address
 from workers.notifications.smtp_connection import (
     error_in_words,
     open_connection,
     reply_in_words,
 )
-
-__all__ = ["MailServerUnavailableError", "SendOutcome", "SmtpServer", "SmtpSession"]
 
 # A server may look into a message before it answers. Giving up too soon means sending it twice, so
 # RFC 5321 §4.5.3.2.6 asks for more patience here than anywhere else.

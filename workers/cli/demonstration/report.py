@@ -74,9 +74,7 @@ def _print_not_told(members: list[Member], notices: list[NoticeRow]) -> None:
         for member in members
         if (member.organization, member.name) not in told
     ]
-    held_back = Counter(
-        (n.organization, n.member) for n in notices if n.state == "superseded"
-    )
+    held_back = Counter((n.organization, n.member) for n in notices if n.state == "superseded")
     rows += [
         (
             organization,

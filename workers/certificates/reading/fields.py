@@ -8,8 +8,8 @@ is in use somewhere ends whether it is well-formed or not. Signatures are not lo
 import hashlib
 from itertools import islice
 
-from workers.certificates.alternative_names import first_alternative_name
-from workers.certificates.der import (
+from workers.certificates.reading.alternative_names import first_alternative_name
+from workers.certificates.reading.der import (
     CONTEXT_0,
     CONTEXT_3,
     INTEGER,
@@ -18,10 +18,10 @@ from workers.certificates.der import (
     MalformedError,
     read_element,
 )
-from workers.certificates.distinguished_names import read_name
-from workers.certificates.found import FoundCertificate
-from workers.certificates.public_keys import describe_public_key
-from workers.certificates.validity import read_validity
+from workers.certificates.reading.distinguished_names import read_name
+from workers.certificates.reading.found import FoundCertificate
+from workers.certificates.reading.public_keys import describe_public_key
+from workers.certificates.reading.validity import read_validity
 
 MAX_CERTIFICATE_BYTES = 256 * 1024
 # RFC 5280 §4.1.2.2 allows 20; some authorities went over it.
@@ -38,7 +38,7 @@ def read_certificate(
     """
     if len(der) > MAX_CERTIFICATE_BYTES:
         raise MalformedError(f"it is larger than {MAX_CERTIFICATE_BYTES // 1024} KiB")
-    signed = next(read_element(der).children())
+    signed = _signed_part(der)
     serial, issuer_name, validity, subject_name, key_info = _parts_needed(signed)
     not_before, not_after = read_validity(validity)
     issuer = read_name(issuer_name)
@@ -70,8 +70,15 @@ def read_certificate(
 
 def subject_and_issuer(der: bytes) -> tuple[bytes, bytes]:
     """Return both names of a certificate that was read before, as DER."""
-    _, issuer, _, subject, _ = _parts_needed(next(read_element(der).children()))
+    _, issuer, _, subject, _ = _parts_needed(_signed_part(der))
     return subject.encoded, issuer.encoded
+
+
+def _signed_part(der: bytes) -> Element:
+    signed = next(read_element(der).children(), None)
+    if signed is None:
+        raise MalformedError("it is empty")
+    return signed
 
 
 def _parts_needed(signed: Element) -> tuple[Element, Element, Element, Element, Element]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from workers.certificates.der import MalformedError
+from workers.certificates.reading.der import MalformedError
 
 _BOUNDARY = re.compile(r"-----(BEGIN|END) ([^-\n]{1,64})-----")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/=\s]", re.ASCII)
@@ -63,9 +63,7 @@ def find_pem_blocks(text: str) -> Iterator[PemBlock]:
         yield _block(text, begin, begin_line, None)
 
 
-def _block(
-    text: str, begin: re.Match[str], line: int, end: re.Match[str] | None
-) -> PemBlock:
+def _block(text: str, begin: re.Match[str], line: int, end: re.Match[str] | None) -> PemBlock:
     label = begin[2]
     flaw = None
     if end is None or end[1] == "BEGIN":

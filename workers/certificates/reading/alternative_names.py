@@ -2,7 +2,7 @@
 
 from ipaddress import ip_address
 
-from workers.certificates.der import OCTET_STRING, Element, MalformedError, read_element
+from workers.certificates.reading.der import OCTET_STRING, Element, MalformedError, read_element
 
 _SUBJECT_ALTERNATIVE_NAME = bytes.fromhex("551d11")  # 2.5.29.17
 _EMAIL, _DNS, _URI, _ADDRESS = 0x81, 0x82, 0x86, 0x87

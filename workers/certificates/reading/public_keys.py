@@ -4,8 +4,15 @@ The key itself is never loaded: a library that does not know an algorithm, or di
 numbers, must not keep its certificate from being watched.
 """
 
-from workers.certificates.der import BIT_STRING, INTEGER, OID, Element, MalformedError
-from workers.certificates.der import oid_text, read_element
+from workers.certificates.reading.der import (
+    BIT_STRING,
+    INTEGER,
+    OID,
+    Element,
+    MalformedError,
+    oid_text,
+    read_element,
+)
 
 _RSA = ("1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10", "1.2.840.113549.1.1.7")
 _EC = "1.2.840.10045.2.1"
@@ -38,6 +45,12 @@ _NAMES = {
     "2.16.840.1.101.3.4.3.23": "SLH-DSA-SHA2-192f",
     "2.16.840.1.101.3.4.3.24": "SLH-DSA-SHA2-256s",
     "2.16.840.1.101.3.4.3.25": "SLH-DSA-SHA2-256f",
+    "2.16.840.1.101.3.4.3.26": "SLH-DSA-SHAKE-128s",
+    "2.16.840.1.101.3.4.3.27": "SLH-DSA-SHAKE-128f",
+    "2.16.840.1.101.3.4.3.28": "SLH-DSA-SHAKE-192s",
+    "2.16.840.1.101.3.4.3.29": "SLH-DSA-SHAKE-192f",
+    "2.16.840.1.101.3.4.3.30": "SLH-DSA-SHAKE-256s",
+    "2.16.840.1.101.3.4.3.31": "SLH-DSA-SHAKE-256f",
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from workers.certificates.der import CONTEXT_0, SEQUENCE, Element, MalformedError
+from workers.certificates.reading.der import CONTEXT_0, SEQUENCE, Element, MalformedError
 
 
 def certificates_in_bundle(content_info: Element) -> Iterator[Element]:

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-from workers.certificates.der import GENERALIZED_TIME, UTC_TIME, Element, MalformedError
+from workers.certificates.reading.der import GENERALIZED_TIME, UTC_TIME, Element, MalformedError
 
 _WRITTEN = {
     UTC_TIME: re.compile(

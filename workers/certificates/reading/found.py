@@ -9,9 +9,10 @@ class FoundCertificate:
     """A certificate read from a file; everything that keywright keeps of it.
 
     ``position`` counts the file's entries from 1; ``line`` is where it begins, in PEM files.
-    ``serial`` is lower-case hexadecimal, two digits a byte; ``subject`` and ``issuer`` are RFC 4514;
-    ``key_size`` is in bits, None where the algorithm says it. ``display_name`` is never empty.
-    ``chain`` holds the issuers that came with it, nearest first, as DER.
+    Dates are in UTC. ``serial`` is lower-case hexadecimal, two digits a byte; ``fingerprint`` is
+    SHA-256; ``subject`` and ``issuer`` are RFC 4514; ``key_size`` is in bits, None where the
+    algorithm says it. ``display_name`` is never empty. ``chain`` holds the issuers that came with
+    it, nearest first, as DER.
     """
 
     source: str

@@ -1,10 +1,11 @@
 """What a piece of DER is, told by its shape alone. Pure."""
 
 import re
+from contextlib import suppress
 from enum import StrEnum
 from itertools import islice
 
-from workers.certificates.der import Element, MalformedError
+from workers.certificates.reading.der import Element, MalformedError
 
 _SIGNED_DATA = bytes.fromhex("2a864886f70d010702")  # 1.2.840.113549.1.7.2
 
@@ -19,6 +20,7 @@ class Shape(StrEnum):
     PUBLIC_KEY = "a public key"
     PRIVATE_KEY = "a private key"
     KEYSTORE = "a PKCS #12 keystore"
+    JAVA_KEYSTORE = "a Java keystore"
     UNKNOWN = "something other than a certificate"
 
 
@@ -57,8 +59,7 @@ def shape_of(element: Element) -> Shape:
 def _first_children(element: Element) -> list[Element]:
     """Return up to ten children, and those before the first that cannot be read."""
     children: list[Element] = []
-    try:
-        children.extend(islice(element.children(), 10))
-    except MalformedError:
-        pass
+    with suppress(MalformedError):
+        for child in islice(element.children(), 10):
+            children.append(child)  # noqa: PERF402  # keeps those before the broken one
     return children

@@ -6,6 +6,10 @@ from typing import NamedTuple
 _MAX_DEPTH = 32
 # Of things nested without a stated length, which have to be walked to find their end.
 _MAX_ELEMENTS = 250_000
+_MAX_OID_BYTES = 64
+_GOES_ON = 0x80  # in a tag or an object identifier: another byte follows
+_LONG_TAG = 0x1F
+_UNSTATED = 0x80
 
 INTEGER, BIT_STRING, OCTET_STRING, OID = 0x02, 0x03, 0x04, 0x06
 UTC_TIME, GENERALIZED_TIME, SEQUENCE, SET = 0x17, 0x18, 0x30, 0x31
@@ -69,13 +73,13 @@ def oid_text(content: bytes) -> str:
     Raises:
         MalformedError: it is empty, cut off or longer than any in use.
     """
-    if not 0 < len(content) <= 64 or content[-1] & 0x80:
+    if not 0 < len(content) <= _MAX_OID_BYTES or content[-1] & _GOES_ON:
         raise MalformedError("an object identifier cannot be read")
     numbers: list[int] = []
     number = 0
     for byte in content:
         number = number << 7 | byte & 0x7F
-        if not byte & 0x80:
+        if not byte & _GOES_ON:
             numbers.append(number)
             number = 0
     first = min(numbers[0] // 40, 2)
@@ -92,17 +96,17 @@ class _Walk:
     def read(self, at: int, limit: int, depth: int) -> Element:
         source = self._source
         cursor = at + 1
-        if at < limit and source[at] & 0x1F == 0x1F:  # the tag goes on (§8.1.2.4)
-            while cursor < limit and source[cursor] & 0x80:
+        if at < limit and source[at] & _LONG_TAG == _LONG_TAG:  # §8.1.2.4
+            while cursor < limit and source[cursor] & _GOES_ON:
                 cursor += 1
             cursor += 1
         if cursor >= limit:
             raise MalformedError("it is cut off", "copy it again as a whole")
         length = source[cursor]
         cursor += 1
-        if length == 0x80:
+        if length == _UNSTATED:
             return self._read_until_end_mark(at, cursor, limit, depth)
-        if length > 0x80:
+        if length > _UNSTATED:
             size = length & 0x7F
             length = int.from_bytes(source[cursor : min(cursor + size, limit)], "big")
             cursor += size
@@ -111,7 +115,8 @@ class _Walk:
             # A damaged length may claim anything.
             claimed = f" of {end - at:,}" if end - at < 1 << 32 else ""
             raise MalformedError(
-                f"it is cut off: {limit - at:,}{claimed} bytes are there", "copy it again as a whole"
+                f"it is cut off: {limit - at:,}{claimed} bytes are there",
+                "copy it again as a whole",
             )
         return Element(source, source[at], at, cursor, end, end)
 

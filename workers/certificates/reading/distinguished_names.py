@@ -7,7 +7,7 @@ certificates and no reason to leave their end unnoticed.
 import unicodedata
 from typing import NamedTuple
 
-from workers.certificates.der import OID, SEQUENCE, SET, Element, MalformedError, oid_text
+from workers.certificates.reading.der import OID, SEQUENCE, SET, Element, MalformedError, oid_text
 
 _COMMON_NAME = "2.5.4.3"
 # RFC 4514 §3; other types are written in their dotted form.
@@ -37,7 +37,7 @@ _MAX_HEX_BYTES = 64
 
 
 class ReadName(NamedTuple):
-    """A name as ``text``, its most specific common name, and its most specific value of any type."""
+    """A name as ``text``, its most specific common name, and most specific value of any type."""
 
     text: str
     common_name: str | None
@@ -71,11 +71,6 @@ def read_name(name: Element) -> ReadName:
     )
 
 
-def is_unprintable(character: str) -> bool:
-    """Tell whether a character could forge lines or turn text around where it is shown."""
-    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-
-
 def _read_attribute(attribute: Element) -> tuple[str, Element]:
     parts = list(attribute.children()) if attribute.tag == SEQUENCE else []
     if [part.tag for part in parts[:1]] != [OID] or len(parts) != 2:  # noqa: PLR2004  # type, value
@@ -103,6 +98,7 @@ def _written(value: Element, text: str | None) -> str:
 def _escaped(character: str) -> str:
     if character in '\\"+,;<>':
         return "\\" + character
-    if is_unprintable(character):
+    # These could forge lines, or turn the text around, where a name is shown.
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
         return "".join(f"\\{byte:02x}" for byte in character.encode(errors="replace"))
     return character

@@ -1,0 +1,40 @@
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from tests.integration.jobs.workbench import Workbench
+from workers.database.pool import Pool, open_pool
+
+
+@pytest.fixture(autouse=True)
+def _brief_log() -> Iterator[None]:
+    """Keep the log short: many jobs fail here, and all their local variables take a while."""
+    before = structlog.get_config()
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
+    yield
+    structlog.configure(**before)
+
+
+@pytest.fixture
+def pool(conninfo: str) -> Iterator[Pool]:
+    """A pool of connections to a fresh database, as large as that of a small worker."""
+    with open_pool(conninfo, size=4, name="test") as pool:
+        yield pool
+
+
+@pytest.fixture
+def workbench(pool: Pool) -> Iterator[Workbench]:
+    """A worker's tools with the usual lease."""
+    workbench = Workbench(pool)
+    yield workbench
+    workbench.keeper.stop()
+
+
+@pytest.fixture
+def hasty_workbench(pool: Pool) -> Iterator[Workbench]:
+    """A worker's tools with a lease of less than half a second."""
+    workbench = Workbench(pool, lease_seconds=0.4)
+    yield workbench
+    workbench.keeper.stop()

@@ -1,5 +1,6 @@
-"""``python -m benchmarks.expiry_scan``: planning the same number of due notices in a small and in a
-large table, beside the bare ``INSERT … SELECT`` that writes the same rows.
+"""``python -m benchmarks.expiry_scan``: planning notices in a small and in a large table.
+
+As many are due in both; beside it, the bare ``INSERT … SELECT`` that writes the same rows.
 """
 
 import argparse

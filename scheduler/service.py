@@ -74,9 +74,7 @@ class SchedulerService:
         log.info("scheduler stopped")
 
 
-def run_scheduler(
-    settings: Settings, stop: threading.Event, *, fire_now: bool = False
-) -> None:
+def run_scheduler(settings: Settings, stop: threading.Event, *, fire_now: bool = False) -> None:
     """Run a scheduler in this process until ``stop`` is set.
 
     With ``fire_now`` every schedule fires once at the start, whenever it fired last.

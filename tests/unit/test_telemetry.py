@@ -39,7 +39,7 @@ def fail_with_a_secret_in_hand() -> None:
     password = "".join(reversed("2retnuh"))
     address = "alice@{}".format("example.org")
     try:
-        {}[len(password + address)]
+        dict[int, str]()[len(password + address)]
     except KeyError as error:
         raise ValueError("this did not work") from error
 

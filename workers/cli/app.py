@@ -19,6 +19,7 @@ from workers.cli import (
     status,
 )
 from workers.errors import KeywrightError
+from workers.telemetry import configure_logging
 
 app = typer.Typer(
     name="keywright",
@@ -60,6 +61,7 @@ status.register(app)
 
 def main() -> None:
     """Run the command line; errors meant for people are one line (or a list) and exit code 1."""
+    configure_logging("warning", "text")
     try:
         app()
     except KeywrightError as error:

@@ -150,7 +150,7 @@ def _show(found: Status) -> None:
     depths = {depth.queue: depth for depth in found.depths}
     if found.queues:
         print_table(
-            ("Queue", "Waiting", "Due", "Running", "Failed", "Hints on broker", "Dead letters"),
+            ("Queue", "Waiting", "Due", "Running", "Failed", "Hints", "Dead"),
             (
                 (
                     queue.queue,

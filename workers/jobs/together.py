@@ -23,7 +23,7 @@ class _Asked(Generic[Item, Result]):
 
 
 class Together(Generic[Item, Result]):
-    """Calls ``run`` with the items of all waiting threads; it returns a result for each, in order."""
+    """Calls ``run`` with the items of all waiting threads; it returns as many results, in order."""
 
     def __init__(self, run: Callable[[Sequence[Item]], Sequence[Result]]) -> None:
         self._run = run

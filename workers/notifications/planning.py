@@ -85,8 +85,8 @@ def assign_to_jobs(
 
 
 # The default policy, rules 51 to 59 of the model, in the order of the named steps below. Statistics
-# know nothing of what is due at the moment, so no step joins two of the others: each looks up what it
-# needs through an index, and a wrong estimate cannot make the cost grow with the square.
+# know nothing of what is due at the moment, so no step joins two of the others: each looks up what
+# it needs through an index, and a wrong estimate cannot make the cost grow with the square.
 _PLAN = """
 WITH due AS MATERIALIZED (
     SELECT version.version_id, version.organization_id, version.not_before, version.not_after,

@@ -185,7 +185,8 @@ def end_delivery(
         ), closed AS (
             UPDATE keywright.digest
                SET state = %(digest_state)s::keywright.digest_state
-             WHERE digest_id = %(digest_id)s AND %(digest_state)s::keywright.digest_state <> 'sending'
+             WHERE digest_id = %(digest_id)s
+               AND %(digest_state)s::keywright.digest_state <> 'sending'
             RETURNING member_id, local_day
         )
         UPDATE keywright.notice

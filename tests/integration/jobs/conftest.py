@@ -18,23 +18,30 @@ def _brief_log() -> Iterator[None]:
 
 
 @pytest.fixture
+def ledger(conninfo: str) -> Iterator[Pool]:
+    """A worker's connections to the ledger, in a fresh database."""
+    with open_pool(conninfo, size=4, name="ledger", index_only=True) as ledger:
+        yield ledger
+
+
+@pytest.fixture
 def pool(conninfo: str) -> Iterator[Pool]:
-    """A pool of connections to a fresh database, as large as that of a small worker."""
-    with open_pool(conninfo, size=4, name="test") as pool:
+    """The connections of handlers to the same database: one, as for a worker with one thread."""
+    with open_pool(conninfo, size=1, name="worker") as pool:
         yield pool
 
 
 @pytest.fixture
-def workbench(pool: Pool) -> Iterator[Workbench]:
+def workbench(ledger: Pool, pool: Pool) -> Iterator[Workbench]:
     """A worker's tools with the usual lease."""
-    workbench = Workbench(pool)
+    workbench = Workbench(ledger, pool)
     yield workbench
     workbench.keeper.stop()
 
 
 @pytest.fixture
-def hasty_workbench(pool: Pool) -> Iterator[Workbench]:
+def hasty_workbench(ledger: Pool, pool: Pool) -> Iterator[Workbench]:
     """A worker's tools with a lease of less than half a second."""
-    workbench = Workbench(pool, lease_seconds=0.4)
+    workbench = Workbench(ledger, pool, lease_seconds=0.4)
     yield workbench
     workbench.keeper.stop()

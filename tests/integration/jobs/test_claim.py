@@ -53,7 +53,13 @@ GOING_ON: dict[str, Act] = {
     ),
 }
 
-every_act = pytest.mark.parametrize("act", (ENDING | GOING_ON).values(), ids=ENDING | GOING_ON)
+
+def assert_powerless(connection: Connection, job: ClaimedJob) -> None:
+    """Nothing that may be done with a claim does anything to the job with this one."""
+    before = row(connection, job.job_id)
+    for name, act in (ENDING | GOING_ON).items():
+        assert not act(connection, job), name
+        assert row(connection, job.job_id) == before, name
 
 
 @pytest.fixture
@@ -176,33 +182,25 @@ def test_of_many_who_follow_the_same_hints_one_gets_each_job(
     assert attempts == [(1,)]
 
 
-@every_act
-def test_a_foreign_claim_moves_nothing(connection: Connection, job_id: int, act: Act) -> None:
+def test_a_foreign_claim_moves_nothing(connection: Connection, job_id: int) -> None:
     claimed = claim(connection, job_id)
-    before = row(connection, job_id)
-    assert not act(connection, dataclasses.replace(claimed, claim=uuid4()))
-    assert row(connection, job_id) == before
+    assert_powerless(connection, dataclasses.replace(claimed, claim=uuid4()))
 
 
-@every_act
-def test_a_claim_fits_its_own_job_only(connection: Connection, job_id: int, act: Act) -> None:
+def test_a_claim_fits_its_own_job_only(connection: Connection, job_id: int) -> None:
     claimed = claim(connection, job_id)
     [another] = new_jobs(connection, 1)
     claim(connection, another)
-    before = row(connection, another)
-    assert not act(connection, dataclasses.replace(claimed, job_id=another))
-    assert row(connection, another) == before
+    assert_powerless(connection, dataclasses.replace(claimed, job_id=another))
 
 
-@every_act
-def test_who_was_overtaken_moves_nothing(connection: Connection, job_id: int, act: Act) -> None:
-    slow = claim(connection, job_id, lease_seconds=30)
+def test_who_was_overtaken_moves_nothing(connection: Connection, job_id: int) -> None:
+    slow = claim(connection, job_id)
     let_lease_run_out(connection, job_id)
     assert reap_expired_leases(connection) == 1
+    assert_powerless(connection, slow)
     claim(connection, job_id)
-    before = row(connection, job_id)
-    assert not act(connection, slow)
-    assert row(connection, job_id) == before
+    assert_powerless(connection, slow)
 
 
 @pytest.mark.parametrize("end", ENDING.values(), ids=ENDING)
@@ -211,11 +209,18 @@ def test_after_its_end_the_claim_is_worth_nothing(
 ) -> None:
     claimed = claim(connection, job_id)
     assert end(connection, claimed)
-    before = row(connection, job_id)
-    assert (before["claim"], before["lease_until"]) == (None, None)
-    for act in (ENDING | GOING_ON).values():
-        assert not act(connection, claimed)
-    assert row(connection, job_id) == before
+    assert row(connection, job_id)["claim"] is None
+    assert row(connection, job_id)["lease_until"] is None
+    assert_powerless(connection, claimed)
+
+
+def test_with_the_right_claim_the_job_goes_on(connection: Connection, job_id: int) -> None:
+    claimed = claim(connection, job_id)
+    for act in GOING_ON.values():
+        before = row(connection, job_id)
+        assert act(connection, claimed)
+        assert row(connection, job_id) != before
+    assert row(connection, job_id)["state"] == "running"
 
 
 def test_success_keeps_the_result_and_forgets_the_problem_of_the_last_attempt(

@@ -224,13 +224,13 @@ def test_a_job_that_listens_ends_at_a_checkpoint_when_a_shutdown_is_announced(
 def test_a_job_is_lost_when_its_lease_cannot_be_renewed_for_a_whole_lease(
     connection: Connection, hasty_workbench: Workbench
 ) -> None:
-    pool = hasty_workbench.pool
+    ledger = hasty_workbench.ledger
     job_id = enqueue(connection, Plain()).job_id
     ends: list[BaseException] = []
 
     def handle(_request: Plain, _job: RunningJob) -> None:
         # With no connection to be had, the database is away as far as the keeper can see.
-        held = [pool.getconn(timeout=30) for _ in range(pool.max_size)]
+        held = [ledger.getconn(timeout=30) for _ in range(ledger.max_size)]
         try:
             wait_for_the_end()
         except BaseException as error:
@@ -238,7 +238,7 @@ def test_a_job_is_lost_when_its_lease_cannot_be_renewed_for_a_whole_lease(
             raise
         finally:
             for each in held:
-                pool.putconn(each)
+                ledger.putconn(each)
 
     hasty_workbench.execution({Plain: handle}).execute(job_id)
     assert [type(error) for error in ends] == [ClaimLost]

@@ -48,16 +48,22 @@ class OutOfPaperError(TransientError):
 class Workbench:
     """Executes jobs one at a time, in the thread of the test."""
 
-    def __init__(self, pool: Pool, *, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(self, ledger: Pool, pool: Pool, *, lease_seconds: float = LEASE_SECONDS) -> None:
+        self.ledger = ledger
         self.pool = pool
         self.lease_seconds = lease_seconds
-        self.keeper = Keeper(pool, lease_seconds=lease_seconds)
+        self.keeper = Keeper(ledger, lease_seconds=lease_seconds)
         self.keeper.start()
 
     def execution(self, handlers: Mapping[type[JobRequest], Handler]) -> Execution:
         """Return the execution of a worker that knows these kinds."""
         return Execution(
-            self.pool, self.keeper, handlers, worker="test:1", lease_seconds=self.lease_seconds
+            self.ledger,
+            self.pool,
+            self.keeper,
+            handlers,
+            worker="test:1",
+            lease_seconds=self.lease_seconds,
         )
 
     def execute(
@@ -65,10 +71,11 @@ class Workbench:
     ) -> JobDetails:
         """Execute a job, a new one if none is named, and return what became of it."""
         request = request or Plain()
-        with self.pool.connection() as connection:
-            if job_id is None:
+        if job_id is None:
+            with self.ledger.connection() as connection:
                 job_id = enqueue(connection, request).job_id
-            self.execution({type(request): handle}).execute(job_id)
+        self.execution({type(request): handle}).execute(job_id)
+        with self.ledger.connection() as connection:
             return show_job(connection, job_id)
 
 

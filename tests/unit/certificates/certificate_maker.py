@@ -63,9 +63,7 @@ def rsa_key(bits: int = 2048) -> bytes:
     """Encode an RSA public key of some size; its numbers are nonsense."""
     modulus = (1 << (bits - 1) | 1).to_bytes(bits // 8 + 1, "big")
     numbers = sequence(tlv(0x02, modulus), tlv(0x02, b"\x01\x00\x01"))
-    return sequence(
-        sequence(oid("1.2.840.113549.1.1.1"), tlv(0x05)), tlv(0x03, b"\0", numbers)
-    )
+    return sequence(sequence(oid("1.2.840.113549.1.1.1"), tlv(0x05)), tlv(0x03, b"\0", numbers))
 
 
 def make_der(
@@ -83,9 +81,7 @@ def make_der(
 ) -> bytes:
     """Encode a certificate; each part may be given as it is to stand there, encoded."""
     algorithm = sequence(oid("1.2.840.113549.1.1.11"), tlv(0x05))
-    dates = [
-        time(each) if isinstance(each, datetime) else each for each in (not_before, not_after)
-    ]
+    dates = [time(each) if isinstance(each, datetime) else each for each in (not_before, not_after)]
     subject = name(common_name) if subject is None else subject
     signed = sequence(
         version,

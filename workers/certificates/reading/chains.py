@@ -54,7 +54,7 @@ def _why_unverified(issued: bytes, issuer: bytes) -> str | None:
             certificate.verify_directly_issued_by(x509.load_der_x509_certificate(issuer))
     except InvalidSignature:
         return "its key did not sign it"
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm):
         return "its signature cannot be checked, because one of the two is not well-formed"
     return None
 

@@ -7,6 +7,7 @@ its real dates.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -22,7 +23,10 @@ SENDING_HOUR = 0
 
 @dataclass(frozen=True, kw_only=True)
 class Role:
-    """One generated certificate: how long it has lived and will live, and where it is used."""
+    """One generated certificate: how long it lives yet and in all, and where it is used.
+
+    With 0 days left it ends when the organization's day does.
+    """
 
     name: str
     days_left: float
@@ -73,7 +77,7 @@ NORTHWIND = Troupe(
         NewMember(name="Eve Everyone", email="eve@northwind.example"),
     ),
     roles=(
-        Role(name="legacy_sso", days_left=0.02),
+        Role(name="legacy_sso", days_left=0),
         Role(name="intranet", days_left=1, used_in=(("tls_listener", "intranet.northwind"),)),
         Role(
             name="saml_signing",
@@ -112,7 +116,7 @@ GLOBEX = Troupe(
         ),
     ),
     roles=(
-        Role(name="today", days_left=0.02),
+        Role(name="today", days_left=0),
         Role(name="ten_days", days_left=9.2, used_in=(("saml_configuration", "Globex portal"),)),
         Role(name="thirty_days", days_left=29.2),
         Role(name="sixty_days", days_left=59.2),
@@ -122,8 +126,15 @@ GLOBEX = Troupe(
 TROUPES = (NORTHWIND, GLOBEX)
 
 
+def end_of(role: Role, *, now: datetime, time_zone: str) -> datetime:
+    """Return when the certificate of ``role`` ends."""
+    if role.days_left:
+        return now + timedelta(days=role.days_left)
+    return now.astimezone(ZoneInfo(time_zone)).replace(hour=23, minute=59, second=59)
+
+
 def self_signed_pem(name: str, *, not_after: datetime, life: timedelta) -> bytes:
-    """Make a certificate that ends at ``not_after`` after a life of ``life``; its key is dropped."""
+    """Make a certificate that ends at ``not_after`` after a life of ``life``; drop its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     certificate = (

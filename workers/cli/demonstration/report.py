@@ -2,14 +2,16 @@
 
 from collections import Counter
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from workers.cli.output import console, print_table
 from workers.database.pool import Connection
 from workers.jobs.inspection import list_jobs
 from workers.notifications.inspection import NoticeRow, list_notices
-from workers.notifications.wording import days_left_in_words
-from workers.organizations.store import Member, list_members
+from workers.notifications.wording import day_in_words, days_left
+from workers.organizations.store import Member, list_members, list_organizations
 
 _MOST = 1000
 
@@ -28,7 +30,8 @@ def print_report(
     sent = [notice for notice in notices if notice.state == "sent"]
     now_sent = [n for n in sent if n.delivered_at is not None and n.delivered_at >= began]
     if now_sent:
-        _print_told(now_sent, by_name, began)
+        zones = {o.name: ZoneInfo(o.time_zone) for o in list_organizations(connection)}
+        _print_told(now_sent, by_name, zones, began)
     else:
         console.print(
             "\n[bold]Nobody was told anything by this run:[/bold] everything that is due was told"
@@ -39,61 +42,60 @@ def print_report(
 
 
 def _print_told(
-    notices: list[NoticeRow], members: dict[tuple[str, str], Member], now: datetime
+    notices: list[NoticeRow],
+    members: dict[tuple[str, str], Member],
+    zones: dict[str, ZoneInfo],
+    now: datetime,
 ) -> None:
     ordered = sorted(notices, key=lambda n: (n.organization, n.member, n.not_after))
-    print_table(
-        ("Organization", "Told", "Certificate", "Expires", "Tier", "Why"),
-        (
-            (
-                notice.organization,
-                notice.member,
-                notice.certificate,
-                days_left_in_words(notice.not_after, now),
-                f"{notice.tier_days} d",
-                _why(notice, members[notice.organization, notice.member]),
-            )
-            for notice in ordered
-        ),
-        title="\nWho was told what, and why",
-    )
+    for organization, of_organization in groupby(ordered, key=lambda n: n.organization):
+        rows = []
+        for member, of_member in groupby(of_organization, key=lambda n: n.member):
+            for number, notice in enumerate(of_member):
+                days = days_left(notice.not_after, now, zones[organization])
+                rows.append(
+                    (
+                        member if number == 0 else "",
+                        notice.certificate,
+                        day_in_words(days),
+                        f"{notice.tier_days} d",
+                        _why(notice, members[organization, member]),
+                    )
+                )
+        print_table(
+            ("Told", "Certificate", "Expires", "Tier", "Why"),
+            rows,
+            title=f"\n{organization}: who was told what, and why",
+        )
 
 
 def _why(notice: NoticeRow, member: Member) -> str:
     if notice.tier_days <= 1:
         return "administrator"
     if "receive_expiration_notices" in member.permissions:
-        return "holds the permission"
-    return "administrator, and nobody holds the permission"
+        return "holder"
+    return "administrator; no holders"
 
 
 def _print_not_told(members: list[Member], notices: list[NoticeRow]) -> None:
     told = {(n.organization, n.member) for n in notices if n.state == "sent"}
+    held_back = Counter((n.organization, n.member) for n in notices if n.state == "superseded")
     rows = [
-        (member.organization, member.name, "anything", _why_not(member))
+        (member.organization, member.name, _why_not(member))
         for member in members
         if (member.organization, member.name) not in told
-    ]
-    held_back = Counter((n.organization, n.member) for n in notices if n.state == "superseded")
-    rows += [
-        (
-            organization,
-            name,
-            f"{count} earlier tiers",
-            "came due before this installation began to send: a more urgent one was told",
-        )
+    ] + [
+        (organization, name, f"{count} earlier tiers: a more urgent one of the same certificate")
         for (organization, name), count in sorted(held_back.items())
     ]
-    print_table(
-        ("Organization", "Not told", "Of what", "Why not"), rows, title="\nWho was not, and why"
-    )
+    print_table(("Organization", "Not told", "Why not"), rows, title="\nWho was not told, and why")
 
 
 def _why_not(member: Member) -> str:
     if not member.active:
         return "not active"
     if not member.permissions and member.profile == "standard":
-        return "neither holds the permission nor is an administrator"
+        return "neither holder nor administrator"
     return "nothing was due at their tiers"
 
 
@@ -106,7 +108,7 @@ def _print_traces(
         if job.finished_at is not None and job.finished_at >= began
     ]
     kinds = Counter((job.kind, job.state) for job in jobs)
-    ran = ", ".join(f"{count} × {kind} {state}" for (kind, state), count in sorted(kinds.items()))
+    ran = ", ".join(f"{count} {kind} {state}" for (kind, state), count in sorted(kinds.items()))
     mails = len({notice.digest_id for notice in sent})
     console.print(
         f"\nMail: {mails} digests with {len(sent)} notices; each as an .eml file in {mail}\n"

@@ -5,6 +5,7 @@ lets nothing but well-formed hints through and dead-letters the rest with the re
 acknowledgements that belong to the connection which delivered the message.
 """
 
+import threading
 from collections import deque
 from typing import Any
 
@@ -16,7 +17,7 @@ from dramatiq.broker import MessageProxy
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.errors import ConnectionClosed
 
-from workers.jobs.hints import InvalidHintError, decode_hint
+from workers.jobs.hints import InvalidHintError, decode_hints
 from workers.jobs.queues import dead_letter_queue, work_queue_arguments
 
 log = structlog.get_logger(__name__)
@@ -75,12 +76,27 @@ class LedgerRabbitmqBroker(RabbitmqBroker):
 
 
 class HintMessage(MessageProxy):
-    """A hint with the consumer that delivered it, to be acknowledged there and nowhere else."""
+    """A hint, and the delivery that it came with."""
 
-    def __init__(self, message: Message[None], consumer: "HintConsumer", tag: int) -> None:
+    def __init__(self, message: Message[None], delivery: "_Delivery") -> None:
         super().__init__(message)
+        self.delivery = delivery
+
+
+class _Delivery:
+    """A message as it came: acknowledged once all its hints are followed, by who delivered it."""
+
+    def __init__(self, consumer: "HintConsumer", tag: int, hints: int) -> None:
         self.consumer = consumer
         self.tag = tag
+        self._open = hints
+        self._lock = threading.Lock()
+
+    def settle_one(self) -> bool:
+        """Count one hint as followed; True if it was the last."""
+        with self._lock:
+            self._open -= 1
+            return self._open == 0
 
 
 class HintConsumer(_RabbitmqConsumer):
@@ -89,14 +105,17 @@ class HintConsumer(_RabbitmqConsumer):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)  # type: ignore[no-untyped-call]
         self._settled: deque[int] = deque()
+        self._unpacked: deque[HintMessage] = deque()
 
     def __next__(self) -> "HintMessage | None":
+        if self._unpacked:
+            return self._unpacked.popleft()
         try:
             method, _properties, body = next(self.iterator)
             if method is None:
                 return None
             try:
-                hint = decode_hint(body, self.queue_name)
+                hints = decode_hints(body, self.queue_name)
             except InvalidHintError as error:
                 self._dead_letter(method.delivery_tag, body, str(error))
                 return None
@@ -108,17 +127,21 @@ class HintConsumer(_RabbitmqConsumer):
             # Deleted while we consumed: have it declared again at the restart.
             self.broker.queues_pending.add(self.queue_name)
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
-        return HintMessage(hint.to_message(), self, method.delivery_tag)
+        delivery = _Delivery(self, method.delivery_tag, len(hints))
+        self._unpacked.extend(HintMessage(hint.to_message(), delivery) for hint in hints)
+        return self._unpacked.popleft()
 
     def ack(self, message: MessageProxy) -> None:
-        """Acknowledge ``message`` soon, if this consumer delivered it.
+        """Acknowledge the delivery of ``message`` soon, if this consumer made it.
 
         Delivery tags start at 1 on every connection: after a reconnect, a tag of the old one must
         not acknowledge a message of the new one.
         """
-        if not isinstance(message, HintMessage) or message.consumer is not self:
+        if not isinstance(message, HintMessage) or message.delivery.consumer is not self:
             return
-        self._settled.append(message.tag)
+        if not message.delivery.settle_one():
+            return
+        self._settled.append(message.delivery.tag)
         if len(self._settled) > 1:
             return  # whoever was first has rung the bell, and all are acknowledged in one go
         try:

@@ -15,7 +15,7 @@ from pika.channel import Channel
 
 from workers.errors import TransientError
 from workers.jobs.broker import connection_parameters
-from workers.jobs.hints import Hint
+from workers.jobs.hints import Hint, encode_hints, pack
 from workers.jobs.queues import declare_queues
 
 log = structlog.get_logger(__name__)
@@ -85,14 +85,13 @@ class _Batch:
         if not hints:
             self.settled.set()
 
-    def confirm(self, job_id: int) -> None:
-        self._open.discard(job_id)
+    def confirm(self, hints: Sequence[Hint]) -> None:
+        self._open.difference_update(hint.job_id for hint in hints)
         self._check()
 
-    def fail(self, job_id: int) -> None:
-        self._open.discard(job_id)
-        self._failed.add(job_id)
-        self._check()
+    def fail(self, hints: Sequence[Hint]) -> None:
+        self._failed.update(hint.job_id for hint in hints)
+        self.confirm(hints)
 
     def unconfirmed(self) -> set[int]:
         return self._failed | self._open
@@ -111,7 +110,7 @@ class _Session:
         self.trouble: str | None = None
         self._channel: Channel | None = None
         self._next_tag = 1
-        self._in_flight: dict[int, tuple[_Batch, int]] = {}
+        self._in_flight: dict[int, tuple[_Batch, list[Hint]]] = {}
         self._connection = SelectConnection(
             parameters,
             on_open_callback=self._on_connected,
@@ -171,15 +170,19 @@ class _Session:
         self.usable = True
 
     def _publish(self, batch: _Batch) -> None:
-        for hint in batch.hints:
+        for hints in pack(batch.hints):
             if not self.usable or self._channel is None:
-                batch.fail(hint.job_id)
+                batch.fail(hints)
                 continue
             # pika counts tags in the order of publishing, as the broker does.
-            self._in_flight[self._next_tag] = (batch, hint.job_id)
+            self._in_flight[self._next_tag] = (batch, hints)
             self._next_tag += 1
             self._channel.basic_publish(
-                "", hint.queue.value, hint.encode(), properties=_PROPERTIES, mandatory=True
+                "",
+                hints[0].queue.value,
+                encode_hints(hints),
+                properties=_PROPERTIES,
+                mandatory=True,
             )
 
     def _on_confirmation(
@@ -194,11 +197,11 @@ class _Session:
         for tag in tags:
             if tag not in self._in_flight:
                 continue
-            batch, job_id = self._in_flight.pop(tag)
+            batch, hints = self._in_flight.pop(tag)
             if confirmed:
-                batch.confirm(job_id)
+                batch.confirm(hints)
             else:
-                batch.fail(job_id)
+                batch.fail(hints)
 
     def _on_return(self, *_: object) -> None:
         # A queue is gone: the broker returns the message and confirms it all the same. Which hint
@@ -225,5 +228,5 @@ class _Session:
 
     def _fail_all(self) -> None:
         in_flight, self._in_flight = self._in_flight, {}
-        for batch, job_id in in_flight.values():
-            batch.fail(job_id)
+        for batch, hints in in_flight.values():
+            batch.fail(hints)

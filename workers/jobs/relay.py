@@ -24,6 +24,7 @@ WINDOW = 1000
 _SHORTEST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.05
 _PAUSE_AFTER_TROUBLE = 1.0
+_MUCH = 64
 
 
 def offer_window(connection: Connection, window: int = WINDOW) -> list[Hint]:
@@ -119,8 +120,18 @@ class RelayLoop:
                 if in_trouble:
                     log.info("the relay goes on")
                 in_trouble = False
-                pause = _SHORTEST_PAUSE if offered else min(pause * 1.5, _LONGEST_PAUSE)
+                pause = _pause_after(offered, pause)
             self._stop.wait(pause)
+
+
+def _pause_after(offered: int, pause: float) -> float:
+    """Return how long to rest: the less there was to do, the longer; but when there was much, too.
+
+    Then the workers have enough for a while, and more at a time costs everybody less.
+    """
+    if offered > _MUCH:
+        return _LONGEST_PAUSE
+    return _SHORTEST_PAUSE if offered else min(pause * 1.5, _LONGEST_PAUSE)
 
 
 def broker_step(

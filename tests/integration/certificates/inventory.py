@@ -111,7 +111,7 @@ def meanwhile(
         future = pool.submit(action, other)
         until(
             lambda: observer.execute(
-                "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
+                "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
                 [other.info.backend_pid],
             ).fetchone(),
             "the other connection to wait for a lock",

@@ -217,7 +217,9 @@ def test_two_imports_of_the_same_files_at_once_keep_each_certificate_once(
 def test_ten_thousand_certificates_are_imported_at_once(connection: Connection) -> None:
     acme = inventory(connection)
     found = [
-        make_found(f"host-{number % 5000}", number=number, not_after=NOON + timedelta(hours=number))
+        make_found(
+            f"host-{number % 5000}", number=number, not_after=NOON + DAY + timedelta(hours=number)
+        )
         for number in range(1, 10_001)
     ]
     with connection.transaction():

@@ -272,15 +272,20 @@ BEGIN ATOMIC
         ON CONFLICT DO NOTHING;
     UPDATE keywright.certificate_version AS version
        SET next_notice_at = (
+               -- Nothing is told of what was deleted, or replaced and left by its last place.
                SELECT min(keywright.tier_due_at(tier.tier_days, tier.life_divisor,
                                                 version.not_before, version.not_after,
                                                 organization.time_zone, organization.sending_hour))
                  FROM keywright.tier
                 WHERE NOT EXISTS (SELECT FROM keywright.tier_record AS record
                                    WHERE record.version_id = version.version_id
-                                     AND record.tier_days = tier.tier_days))
-      FROM keywright.organization
-     WHERE version.version_id = ANY (version_ids)
+                                     AND record.tier_days = tier.tier_days)
+                  AND certificate.deleted_at IS NULL
+                  AND (version.replaced_at IS NULL
+                       OR EXISTS (SELECT FROM keywright.usage
+                                   WHERE usage.version_id = version.version_id)))
+      FROM keywright.organization, keywright.certificate
+     WHERE certificate.certificate_id = version.certificate_id AND version.version_id = ANY (version_ids)
        AND organization.organization_id = version.organization_id;
 END;
 

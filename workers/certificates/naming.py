@@ -35,11 +35,11 @@ def taken_names(connection: Connection, organization_id: int, names: Iterable[st
     """Return those of ``names`` that a certificate has, in lower case."""
     rows = connection.execute(
         """
-        SELECT asked.name
-          FROM unnest(%(names)s::text[]) AS asked (name)
-          JOIN keywright.certificate
-            ON organization_id = %(organization_id)s AND deleted_at IS NULL
-           AND lower(unique_name) = lower(asked.name)
+        SELECT unique_name
+          FROM keywright.certificate
+         WHERE organization_id = %(organization_id)s AND deleted_at IS NULL
+           AND lower(unique_name) = ANY (ARRAY (SELECT lower(name)
+                                                  FROM unnest(%(names)s::text[]) AS asked (name)))
         """,
         {"organization_id": organization_id, "names": list(names)},
     )

@@ -16,12 +16,11 @@ def known_certificates(
         connection.execute(
             """
             SELECT version.fingerprint, certificate.unique_name
-              FROM unnest(%(fingerprints)b::bytea[]) AS asked (fingerprint)
-              JOIN keywright.certificate_version AS version
-                ON version.organization_id = %(organization_id)s
-               AND version.fingerprint = asked.fingerprint
+              FROM keywright.certificate_version AS version
               JOIN keywright.certificate USING (certificate_id)
-             WHERE certificate.deleted_at IS NULL
+             WHERE version.organization_id = %(organization_id)s
+               AND version.fingerprint = ANY (%(fingerprints)b::bytea[])
+               AND certificate.deleted_at IS NULL
             """,
             {"organization_id": organization_id, "fingerprints": list(fingerprints)},
         ).fetchall()

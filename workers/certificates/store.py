@@ -80,8 +80,12 @@ def save_imported(
         lock_organization(connection, organization_id)
         fingerprints = [each.fingerprint for each in found]
         known = known_certificates(connection, organization_id, fingerprints)
-        new = {each.fingerprint: each for each in reversed(found) if each.fingerprint not in known}
-        firsts = [each for each in found if new.get(each.fingerprint) is each]
+        kept = {
+            fingerprint: place
+            for place, fingerprint in reversed([*enumerate(fingerprints)])
+            if fingerprint not in known
+        }
+        firsts = [found[place] for place in sorted(kept.values())]
         labels = [label or label_from(each.display_name) for each in firsts]
         if unique_name is None:
             wanted = [unique_name_from(each) for each in labels]
@@ -101,7 +105,7 @@ def save_imported(
                 known_since=known_since or now,
             )
     known |= {each.fingerprint: name for each, name in zip(firsts, names, strict=True)}
-    return SavedImport(tuple(imported), _duplicates(found, new, known))
+    return SavedImport(tuple(imported), _duplicates(found, kept, known))
 
 
 def _check_names(label: str | None, unique_name: str | None, *, number: int) -> None:
@@ -171,14 +175,14 @@ def _insert(
 
 
 def _duplicates(
-    found: Sequence[FoundCertificate],
-    kept: Mapping[bytes, FoundCertificate],
-    names: Mapping[bytes, str],
+    found: Sequence[FoundCertificate], kept: Mapping[bytes, int], names: Mapping[bytes, str]
 ) -> tuple[DuplicateCertificate, ...]:
+    """Report all but those ``kept``, which tells the place of each among ``found``."""
     duplicates = []
-    for each in found:
-        first = kept.get(each.fingerprint)
-        if first is not each:
+    for place, each in enumerate(found):
+        first_place = kept.get(each.fingerprint)
+        if first_place != place:
+            first = None if first_place is None else found[first_place]
             duplicates.append(
                 DuplicateCertificate(
                     source=each.source,

@@ -100,6 +100,14 @@ def inventory(connection: Connection, name: str = "Acme") -> Inventory:
 
 
 @contextmanager
+def uncommitted(conninfo: str) -> Iterator[Connection]:
+    """Yield another connection with a transaction that stays open until the test commits it."""
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("SELECT 1")
+        yield connection
+
+
+@contextmanager
 def meanwhile(
     conninfo: str, observer: Connection, action: Callable[[Connection], object]
 ) -> Iterator[Future[object]]:

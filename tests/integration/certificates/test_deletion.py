@@ -1,9 +1,8 @@
 """Deleting: refused while anything uses it, also in the same moment (rules 57, 60, 61, 3)."""
 
-import psycopg
 import pytest
 
-from tests.integration.certificates.inventory import Inventory, inventory, meanwhile
+from tests.integration.certificates.inventory import Inventory, inventory, meanwhile, uncommitted
 from tests.integration.notifications.household import NOON
 from workers.certificates.deletion import CertificateInUseError, delete_certificate
 from workers.certificates.usages import list_usages
@@ -70,7 +69,7 @@ def test_a_usage_added_in_the_moment_of_deletion_finds_no_certificate(
 ) -> None:
     acme = inventory(connection)
     acme.keep("web")
-    with psycopg.connect(conninfo) as deleting:
+    with uncommitted(conninfo) as deleting:
         delete(Inventory(deleting, acme.household), "web")
         with meanwhile(
             conninfo,
@@ -87,7 +86,7 @@ def test_a_deletion_in_the_moment_a_usage_is_added_is_refused(
 ) -> None:
     acme = inventory(connection)
     acme.keep("web")
-    with psycopg.connect(conninfo) as using:
+    with uncommitted(conninfo) as using:
         Inventory(using, acme.household).use("web", "Billing")
         with meanwhile(
             conninfo, connection, lambda other: delete(Inventory(other, acme.household), "web")

@@ -1,9 +1,8 @@
 """Where certificates are used, and what moving a usage silences."""
 
-import psycopg
 import pytest
 
-from tests.integration.certificates.inventory import Inventory, inventory, meanwhile
+from tests.integration.certificates.inventory import Inventory, inventory, meanwhile, uncommitted
 from tests.integration.notifications.household import DAY, NOON
 from workers.certificates.usages import add_usage, list_usages, move_usage, remove_usage
 from workers.database.pool import Connection
@@ -185,7 +184,7 @@ def test_of_the_last_two_usages_that_leave_at_once_one_knows_that_it_is_the_last
     acme.use("web", "Billing")
     acme.use("web", "Shop")
     acme.renew("web")
-    with psycopg.connect(conninfo) as first:
+    with uncommitted(conninfo) as first:
         remove(Inventory(first, acme.household), "Billing")
         with meanwhile(
             conninfo,
@@ -205,7 +204,7 @@ def test_a_usage_that_is_moved_twice_at_once_ends_where_the_second_put_it(
     acme.keep("mail", number=2)
     acme.keep("shop", number=3)
     acme.use("web", "Billing")
-    with psycopg.connect(conninfo) as first:
+    with uncommitted(conninfo) as first:
         move(Inventory(first, acme.household), "Billing", "mail")
         with meanwhile(
             conninfo,

@@ -1,9 +1,8 @@
 """Renewing: replaced is not deployed (rule 57 of the model)."""
 
-import psycopg
 import pytest
 
-from tests.integration.certificates.inventory import inventory, meanwhile
+from tests.integration.certificates.inventory import inventory, meanwhile, uncommitted
 from tests.integration.notifications.household import DAY, NOON, outcomes
 from tests.unit.certificates.certificate_maker import make_found
 from workers.certificates.versions import add_version
@@ -90,7 +89,7 @@ def test_what_a_scan_is_just_planning_of_a_replaced_version_is_cancelled_too(
 ) -> None:
     acme = inventory(connection)
     old = acme.keep("web", days_left=30)
-    with psycopg.connect(conninfo) as scanning:
+    with uncommitted(conninfo) as scanning:
         acme.connection = scanning
         acme.plan()
 
@@ -121,7 +120,7 @@ def test_two_renewals_at_once_number_their_versions_one_after_the_other(
             now=NOON,
         ).version_number
 
-    with psycopg.connect(conninfo) as first:
+    with uncommitted(conninfo) as first:
         assert renew(first, 2) == 2
         with meanwhile(conninfo, connection, lambda other: renew(other, 3)) as second:
             first.commit()

@@ -1,0 +1,1 @@
+"""One module per generated page: the code in, Markdown out."""

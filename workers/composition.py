@@ -10,7 +10,7 @@ from dramatiq import Broker
 
 from workers.contract import JobRequest, Queue
 from workers.database.open import open_database
-from workers.database.pool import connect, open_pool
+from workers.database.pool import Pool, connect, open_pool
 from workers.database.schema import check_schema
 from workers.errors import InvalidRequestError
 from workers.jobs.broker import LedgerRabbitmqBroker
@@ -55,7 +55,7 @@ def compose_worker(
         ledger,
         pool,
         keeper,
-        usual_handlers(settings) if handlers is None else handlers,
+        usual_handlers(settings, ledger) if handlers is None else handlers,
         worker=f"{socket.gethostname()}:{os.getpid()}",
         lease_seconds=settings.lease_seconds,
     )
@@ -105,8 +105,8 @@ def run_worker(
         broker.close()
 
 
-def usual_handlers(settings: Settings) -> Handlers:
-    """Return the subscriptions, with the mail server of the settings.
+def usual_handlers(settings: Settings, ledger: Pool) -> Handlers:
+    """Return the subscriptions, with the mail server of the settings and the ledger's connections.
 
     Raises:
         InvalidRequestError: no mail server is named, or its URL is wrong.
@@ -118,4 +118,4 @@ def usual_handlers(settings: Settings) -> Handlers:
             " smtp://mail.example.org:587, or use `keywright up`, which catches mail in files."
         )
     server = SmtpServer.from_url(settings.smtp_url.get_secret_value())
-    return subscriptions(Postman(server, sender=settings.mail_from))
+    return subscriptions(Postman(server, ledger, sender=settings.mail_from))

@@ -1,9 +1,9 @@
 """The message that says "look at job N", and the refusal of everything else.
 
 A hint is a dramatiq envelope: one actor per queue, named like it, whose argument is the job's
-number. Where many jobs wait, one message carries the hints of a few. Anybody may get a message into
-a queue by mistake or malice, so the bytes are checked to the last key before dramatiq sees them: one
-odd field would stall its consumer or kill its threads.
+number. Where many jobs wait, one message carries the hints of a few. Anybody may get a message
+into a queue by mistake or malice, so the bytes are checked to the last key before dramatiq sees
+them: one odd field would stall its consumer or kill its threads.
 """
 
 import time

@@ -6,14 +6,15 @@ than one never told, and many mail systems drop the second copy.
 """
 
 import threading
-from dataclasses import dataclass
 from itertools import groupby
 
 import structlog
 from pydantic import BaseModel
 
 from workers.contract import DeliverNotices
+from workers.database.pool import Pool
 from workers.errors import PermanentError, TransientError
+from workers.jobs.retry import LeaseLostError
 from workers.jobs.running import RunningJob
 from workers.notifications.mail_server import MailServerUnavailableError, SmtpServer
 from workers.notifications.message import (
@@ -23,16 +24,15 @@ from workers.notifications.message import (
     parse_sender,
 )
 from workers.notifications.planning import hold_off_planning
+from workers.notifications.recording import Beginning, Ended, Recorder, Step
 from workers.notifications.rendering import Digest, DigestItem, render_digest
 from workers.notifications.smtp import SendOutcome, SmtpSession
 from workers.notifications.store import (
     DueDigest,
     DueNotice,
-    begin_delivery,
     cancel_digests,
     close_digests,
     drop_digests_without_reader,
-    end_delivery,
     notices_to_tell,
 )
 
@@ -61,17 +61,12 @@ class Delivered(BaseModel):
     cancelled: int = 0
 
 
-@dataclass(frozen=True)
-class _Ended:
-    digest_id: int
-    outcome: SendOutcome
-
-
 class Postman:
     """Sends digests through one mail server; each worker thread keeps a connection of its own."""
 
-    def __init__(self, server: SmtpServer, *, sender: str) -> None:
+    def __init__(self, server: SmtpServer, pool: Pool, *, sender: str) -> None:
         self._server = server
+        self._recorder = Recorder(pool)
         self._sender = sender
         self._domain = parse_sender(sender).domain
         self._per_thread = threading.local()
@@ -107,48 +102,48 @@ class Postman:
 
     def _send_all(
         self, digests: list[DueDigest], items: dict[int, list[DigestItem]], job: RunningJob
-    ) -> list[_Ended]:
+    ) -> list[Ended]:
         """Send one digest after the other; stop early where the mail server is out of reach."""
-        ended: list[_Ended] = []
-        unrecorded: list[_Ended] = []
+        ended: list[Ended] = []
+        unrecorded: tuple[Ended, ...] = ()
         out_of_reach = False
         try:
             for digest in digests:
                 job.stop_if_asked()
                 # One step records the end of the last delivery and the beginning of the next, and
-                # breaks off if the job was given to somebody else meanwhile.
-                self._record(job, unrecorded, beginning=digest.digest_id)
-                unrecorded = []
+                # tells us if the job was given to somebody else meanwhile.
+                self._begin(digest, job, unrecorded)
+                unrecorded = ()
                 try:
                     outcome = self._send(digest, items[digest.digest_id], job)
                 except MailServerUnavailableError as error:
                     log.warning("the mail server is out of reach", reason=str(error))
                     out_of_reach = True
                     outcome = SendOutcome("deferred", code=None, reply=str(error))
-                unrecorded = [_Ended(digest.digest_id, outcome)]
+                unrecorded = (
+                    Ended(
+                        digest_id=digest.digest_id,
+                        state=outcome.state,
+                        code=outcome.code,
+                        reply=outcome.reply,
+                    ),
+                )
                 ended += unrecorded
                 if out_of_reach:
                     break
         finally:
-            self._record(job, unrecorded)
+            if unrecorded:
+                self._recorder.record(Step(unrecorded))
         return ended
 
-    def _record(
-        self, job: RunningJob, ended: list[_Ended], *, beginning: int | None = None
-    ) -> None:
-        with job.checkpoint() as connection, connection.pipeline():
-            for each in ended:
-                end_delivery(
-                    connection,
-                    each.digest_id,
-                    state=each.outcome.state,
-                    code=each.outcome.code,
-                    reply=each.outcome.reply,
-                )
-            if beginning is not None:
-                begin_delivery(
-                    connection, beginning, message_id=message_id(beginning, self._domain)
-                )
+    def _begin(self, digest: DueDigest, job: RunningJob, ended: tuple[Ended, ...]) -> None:
+        beginning = Beginning(
+            digest_id=digest.digest_id,
+            message_id=message_id(digest.digest_id, self._domain),
+            job=job.claimed,
+        )
+        if not self._recorder.record(Step(ended, beginning)):
+            raise LeaseLostError(f"Job {job.job_id} was taken over by another worker.")
 
     def _send(self, digest: DueDigest, items: list[DigestItem], job: RunningJob) -> SendOutcome:
         mail = render_digest(
@@ -182,9 +177,9 @@ class Postman:
         return session
 
     def _conclude(
-        self, ended: list[_Ended], digests: list[DueDigest], cancelled: int, job: RunningJob
+        self, ended: list[Ended], digests: list[DueDigest], cancelled: int, job: RunningJob
     ) -> Delivered:
-        states = [each.outcome.state for each in ended]
+        states = [each.state for each in ended]
         waiting = len(digests) - states.count("accepted") - states.count("refused")
         if waiting == 0:
             return Delivered(
@@ -192,19 +187,19 @@ class Postman:
                 refused=states.count("refused"),
                 cancelled=cancelled,
             )
-        reply = next(each.outcome.reply for each in ended if each.outcome.state == "deferred")
+        reply = next(each.reply for each in ended if each.state == "deferred")
         if not job.is_last_attempt:
             raise MailDeferredError(
                 f"{waiting} of {len(digests)} digests have to be sent later; the mail server said:"
                 f" {reply}"
             )
-        settled = {e.digest_id for e in ended if e.outcome.state in ("accepted", "refused")}
-        with job.checkpoint() as connection:
-            for digest in digests:
-                if digest.digest_id not in settled:
-                    end_delivery(
-                        connection, digest.digest_id, state="given_up", code=None, reply=reply
-                    )
+        settled = {each.digest_id for each in ended if each.state in ("accepted", "refused")}
+        given_up = tuple(
+            Ended(digest_id=digest.digest_id, state="given_up", code=None, reply=reply)
+            for digest in digests
+            if digest.digest_id not in settled
+        )
+        self._recorder.record(Step(given_up))
         raise MailGivenUpError(
             f"{waiting} of {len(digests)} digests were given up after {job.claimed.attempt}"
             f" attempts; the mail server said last: {reply}"

@@ -1,4 +1,4 @@
-"""The delivery ledger: what is to be told, and the proof of what was told. SQL only."""
+"""Digests on their way out: closing them, and what they have to tell. SQL only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -148,59 +148,3 @@ def notices_to_tell(connection: Connection, digest_ids: Sequence[int]) -> list[D
             """,
             {"digest_ids": list(digest_ids)},
         ).fetchall()
-
-
-def begin_delivery(connection: Connection, digest_id: int, *, message_id: str) -> None:
-    """Record, before the first byte goes out, that this digest is being sent."""
-    connection.execute(
-        """
-        INSERT INTO keywright.delivery (digest_id, channel, state, message_id, begun_at)
-        VALUES (%(digest_id)s, 'email', 'sending', %(message_id)s, clock_timestamp())
-            ON CONFLICT (digest_id, channel) DO UPDATE
-           SET state = 'sending', attempt = delivery.attempt + 1, begun_at = clock_timestamp(),
-               finished_at = NULL
-        """,
-        {"digest_id": digest_id, "message_id": message_id},
-    )
-
-
-_FINAL = {"accepted": "sent", "refused": "failed", "given_up": "failed"}
-
-
-def end_delivery(
-    connection: Connection, digest_id: int, *, state: str, code: int | None, reply: str | None
-) -> None:
-    """Record what became of it, in the delivery, its digest and its notices at once.
-
-    ``state`` is ``accepted``, ``refused``, ``deferred`` or ``given_up``; a deferred digest stays
-    ``sending``.
-    """
-    connection.execute(
-        """
-        WITH ended AS (
-            UPDATE keywright.delivery
-               SET state = %(state)s, smtp_code = %(code)s, smtp_reply = %(reply)s,
-                   finished_at = clock_timestamp()
-             WHERE digest_id = %(digest_id)s AND channel = 'email'
-        ), closed AS (
-            UPDATE keywright.digest
-               SET state = %(digest_state)s::keywright.digest_state
-             WHERE digest_id = %(digest_id)s
-               AND %(digest_state)s::keywright.digest_state <> 'sending'
-            RETURNING member_id, local_day
-        )
-        UPDATE keywright.notice
-           SET state = %(notice_state)s
-          FROM closed
-         WHERE notice.member_id = closed.member_id AND notice.local_day = closed.local_day
-           AND notice.state = 'planned'
-        """,
-        {
-            "digest_id": digest_id,
-            "state": state,
-            "code": code,
-            "reply": reply,
-            "digest_state": _FINAL.get(state, "sending"),
-            "notice_state": _FINAL.get(state, "planned"),
-        },
-    )

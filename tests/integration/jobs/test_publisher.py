@@ -115,20 +115,6 @@ def test_after_a_cut_connection_the_next_hints_get_through(
         publisher.close()
 
 
-def test_hints_that_nobody_confirms_in_time_are_not_confirmed(
-    rabbitmq_node: RabbitmqNode, broker_vhost: str
-) -> None:
-    with TcpProxy(rabbitmq_node.port) as proxy:
-        url = rabbitmq_node.url(broker_vhost, port=proxy.port)
-        publisher = Publisher(url, timeout_seconds=1)
-        assert publisher.publish(hints(1)) == set()
-        proxy.black_hole(on=True)
-        assert publisher.publish(hints(3)) == {1, 2, 3}
-        proxy.black_hole(on=False)
-        until(lambda: publisher.publish(hints(3)) == set(), "a new connection")
-        publisher.close()
-
-
 def test_a_broker_that_raised_an_alarm_takes_no_hints_until_it_is_over(
     publisher: Publisher, rabbitmq_node: RabbitmqNode
 ) -> None:

@@ -24,6 +24,12 @@ from workers.jobs.relay import offer_window
 
 
 @pytest.fixture
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let reapers look twenty times a second."""
+    monkeypatch.setattr("workers.jobs.reaper.PERIOD_SECONDS", 0.05)
+
+
+@pytest.fixture
 def silent(connection: Connection) -> int:
     """A job whose worker fell silent during the first of three attempts."""
     [job_id] = new_jobs(connection, 1)
@@ -168,6 +174,7 @@ def test_hints_of_jobs_that_moved_on_are_not_recalled(connection: Connection) ->
     assert recall_stale_hints(connection, 1) == 0
 
 
+@pytest.mark.usefixtures("_hasty")
 def test_the_reaper_does_both_until_it_is_stopped(
     connection: Connection, pool: Pool, silent: int
 ) -> None:
@@ -182,6 +189,7 @@ def test_the_reaper_does_both_until_it_is_stopped(
     assert not [thread for thread in threading.enumerate() if thread.name == "reaper"]
 
 
+@pytest.mark.usefixtures("_hasty")
 def test_the_reaper_goes_on_after_an_error_that_nobody_foresaw(
     connection: Connection, pool: Pool, silent: int
 ) -> None:

@@ -18,6 +18,12 @@ from workers.jobs.relay import RelayLoop, broker_step, offer_some, offer_window,
 SECOND = timedelta(seconds=1)
 
 
+@pytest.fixture
+def _short_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let relays rest a twentieth of a second after trouble."""
+    monkeypatch.setattr("workers.jobs.relay._PAUSE_AFTER_TROUBLE", 0.05)
+
+
 def numbers(hints: Sequence[Hint]) -> list[int]:
     """Return the numbers of the jobs that are hinted at."""
     return [hint.job_id for hint in hints]
@@ -175,6 +181,7 @@ def test_a_step_publishes_what_it_marked(connection: Connection, pool: Pool) -> 
     assert sorted(numbers(published)) == job_ids[:3]
 
 
+@pytest.mark.usefixtures("_short_rest")
 def test_what_the_broker_did_not_confirm_is_offered_again(
     connection: Connection, pool: Pool
 ) -> None:
@@ -194,6 +201,7 @@ def test_a_broker_that_is_away_costs_no_offer(connection: Connection, pool: Pool
     assert states(connection) == dict.fromkeys(job_ids, "scheduled")
 
 
+@pytest.mark.usefixtures("_short_rest")
 @pytest.mark.parametrize(
     "trouble",
     [

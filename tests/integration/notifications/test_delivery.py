@@ -53,12 +53,16 @@ class Office:
     """Scans and delivers, the way workers do."""
 
     def __init__(
-        self, connection: Connection, run: Callable[[int], RunningJob], sink: SmtpSink
+        self,
+        connection: Connection,
+        pool: Pool,
+        run: Callable[[int], RunningJob],
+        sink: SmtpSink,
     ) -> None:
         self.connection = connection
         self.run = run
         self.postman = Postman(
-            SmtpServer.from_url(sink.url), sender="keywright <keywright@acme.example>"
+            SmtpServer.from_url(sink.url), pool, sender="keywright <keywright@acme.example>"
         )
 
     def scan(self) -> list[int]:
@@ -86,8 +90,13 @@ class Office:
 
 
 @pytest.fixture
-def office(connection: Connection, run: Callable[[int], RunningJob], smtp_sink: SmtpSink) -> Office:
-    return Office(connection, run, smtp_sink)
+def office(
+    connection: Connection,
+    pool: Pool,
+    run: Callable[[int], RunningJob],
+    smtp_sink: SmtpSink,
+) -> Office:
+    return Office(connection, pool, run, smtp_sink)
 
 
 def deliveries(connection: Connection) -> list[tuple[str, int, int | None]]:

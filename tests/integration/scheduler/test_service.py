@@ -108,8 +108,9 @@ def test_a_due_job_becomes_a_hint_on_the_broker(
 
 
 def test_without_a_broker_nothing_is_offered_but_silent_workers_are_noticed(
-    connection: Connection, conninfo: str
+    connection: Connection, conninfo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("workers.jobs.reaper.PERIOD_SECONDS", 0.05)
     lost, _waiting = (enqueue(connection, Ping()).job_id for _ in range(2))
     assert claim_job(connection, lost, worker="w", lease_seconds=0) is not None
     with SchedulerService(conninfo, None, timetable=()):

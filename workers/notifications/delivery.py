@@ -6,6 +6,7 @@ than one never told, and many mail systems drop the second copy.
 """
 
 import threading
+from collections.abc import Sequence
 from itertools import groupby
 
 import structlog
@@ -37,6 +38,10 @@ from workers.notifications.store import (
 )
 
 log = structlog.get_logger(__name__)
+
+# Each step costs a commit. A worker that is killed leaves as many mails in doubt, to be sent again.
+_AT_A_TIME = 5
+_NOT_TRIED = SendOutcome("deferred", code=None, reply="It was not tried yet.")
 
 
 class MailDeferredError(TransientError):
@@ -103,47 +108,57 @@ class Postman:
     def _send_all(
         self, digests: list[DueDigest], items: dict[int, list[DigestItem]], job: RunningJob
     ) -> list[Ended]:
-        """Send one digest after the other; stop early where the mail server is out of reach."""
+        """Send a few digests at a time; stop early where the mail server is out of reach.
+
+        One step records how the last few ended and that the next few begin; it also tells us if the
+        job was given to somebody else meanwhile.
+        """
         ended: list[Ended] = []
-        unrecorded: tuple[Ended, ...] = ()
-        out_of_reach = False
+        recorded = 0
+        begun: list[DueDigest] = []
+        in_reach = True
         try:
-            for digest in digests:
+            for start in range(0, len(digests), _AT_A_TIME):
                 job.stop_if_asked()
-                # One step records the end of the last delivery and the beginning of the next, and
-                # tells us if the job was given to somebody else meanwhile.
-                self._begin(digest, job, unrecorded)
-                unrecorded = ()
-                try:
-                    outcome = self._send(digest, items[digest.digest_id], job)
-                except MailServerUnavailableError as error:
-                    log.warning("the mail server is out of reach", reason=str(error))
-                    out_of_reach = True
-                    outcome = SendOutcome("deferred", code=None, reply=str(error))
-                unrecorded = (
-                    Ended(
-                        digest_id=digest.digest_id,
-                        state=outcome.state,
-                        code=outcome.code,
-                        reply=outcome.reply,
-                    ),
-                )
-                ended += unrecorded
-                if out_of_reach:
+                begun = digests[start : start + _AT_A_TIME]
+                self._record(job, ended[recorded:], begun)
+                recorded = len(ended)
+                while begun and in_reach:
+                    outcome, in_reach = self._try_to_send(begun[0], items, job)
+                    ended.append(_ended(begun.pop(0), outcome))
+                if not in_reach:
                     break
         finally:
-            if unrecorded:
-                self._recorder.record(Step(unrecorded))
+            # What was begun and not sent is as good as deferred: the job comes back to it.
+            self._record(job, [*ended[recorded:], *(_ended(each, _NOT_TRIED) for each in begun)])
         return ended
 
-    def _begin(self, digest: DueDigest, job: RunningJob, ended: tuple[Ended, ...]) -> None:
-        beginning = Beginning(
-            digest_id=digest.digest_id,
-            message_id=message_id(digest.digest_id, self._domain),
-            job=job.claimed,
+    def _record(
+        self, job: RunningJob, ended: list[Ended], beginning: Sequence[DueDigest] = ()
+    ) -> None:
+        step = Step(
+            tuple(ended),
+            tuple(
+                Beginning(
+                    digest_id=digest.digest_id,
+                    message_id=message_id(digest.digest_id, self._domain),
+                    job=job.claimed,
+                )
+                for digest in beginning
+            ),
         )
-        if not self._recorder.record(Step(ended, beginning)):
+        if (ended or beginning) and not self._recorder.record(step):
             raise LeaseLostError(f"Job {job.job_id} was taken over by another worker.")
+
+    def _try_to_send(
+        self, digest: DueDigest, items: dict[int, list[DigestItem]], job: RunningJob
+    ) -> tuple[SendOutcome, bool]:
+        """Return what became of the digest, and whether the mail server is in reach."""
+        try:
+            return self._send(digest, items[digest.digest_id], job), True
+        except MailServerUnavailableError as error:
+            log.warning("the mail server is out of reach", reason=str(error))
+            return SendOutcome("deferred", code=None, reply=str(error)), False
 
     def _send(self, digest: DueDigest, items: list[DigestItem], job: RunningJob) -> SendOutcome:
         mail = render_digest(
@@ -204,6 +219,12 @@ class Postman:
             f"{waiting} of {len(digests)} digests were given up after {job.claimed.attempt}"
             f" attempts; the mail server said last: {reply}"
         )
+
+
+def _ended(digest: DueDigest, outcome: SendOutcome) -> Ended:
+    return Ended(
+        digest_id=digest.digest_id, state=outcome.state, code=outcome.code, reply=outcome.reply
+    )
 
 
 def _item(notice: DueNotice) -> DigestItem:

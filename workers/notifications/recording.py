@@ -1,6 +1,6 @@
 """Recording deliveries before and after, together for all threads that send. SQL only.
 
-Each step says how the last mail of a thread ended and which one it sends next. The steps of all
+Each step says how the last mails of a thread ended and which ones it sends next. The steps of all
 threads that wait become one transaction, so that the proof of every mail costs a fraction of one.
 """
 
@@ -39,7 +39,7 @@ class Step:
     """What one thread has to record at a moment."""
 
     ended: tuple[Ended, ...] = ()
-    beginning: Beginning | None = None
+    beginnings: tuple[Beginning, ...] = ()
 
 
 class Recorder:
@@ -50,13 +50,13 @@ class Recorder:
         self._write_together = Together(self._write)
 
     def record(self, step: Step) -> bool:
-        """Commit ``step``; False means that the job of its beginning is no longer ours."""
+        """Commit ``step``; False means that the job of its beginnings is no longer ours."""
         return self._write_together(step)
 
     def _write(self, steps: Sequence[Step]) -> list[bool]:
         ended = sorted((each for step in steps for each in step.ended), key=lambda e: e.digest_id)
         begun = sorted(
-            (step.beginning for step in steps if step.beginning), key=lambda b: b.digest_id
+            (each for step in steps for each in step.beginnings), key=lambda b: b.digest_id
         )
         allowed: set[int] = set()
         with self._pool.connection() as connection:
@@ -66,7 +66,7 @@ class Recorder:
                 beginnings = connection.execute(_BEGIN, _columns_of_begun(begun)) if begun else None
             if beginnings is not None:
                 allowed = {row[0] for row in beginnings.fetchall()}
-        return [step.beginning is None or step.beginning.digest_id in allowed for step in steps]
+        return [all(each.digest_id in allowed for each in step.beginnings) for step in steps]
 
 
 def _columns_of_ended(ended: Sequence[Ended]) -> dict[str, list[object]]:

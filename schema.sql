@@ -8,6 +8,14 @@ CREATE SCHEMA keywright;
 COMMENT ON SCHEMA keywright IS 'keywright schema version 1';
 
 
+-- Tells this installation's messages from those of any other: part of every Message-ID.
+CREATE TABLE keywright.installation (
+    installation_id  uuid     NOT NULL DEFAULT gen_random_uuid(),
+    is_the_only_one  boolean  PRIMARY KEY DEFAULT true CHECK (is_the_only_one)
+);
+INSERT INTO keywright.installation DEFAULT VALUES;
+
+
 -- ------------------------------------------------------------------ organizations and members --
 
 -- A tenant. Its local calendar decides on which day, and its sending hour at what time of that
@@ -344,8 +352,7 @@ CREATE TYPE keywright.delivery_state AS ENUM (
     'deferred',   -- the server said "later" (4xx) or could not be reached
     'accepted',   -- the server took it (250)
     'refused',    -- the server said no for this recipient (5xx)
-    'given_up',   -- deferred until the job had no attempts left
-    'cancelled'   -- nothing left to tell, or the member is no longer active
+    'given_up'    -- deferred until the job had no attempts left; `keywright job retry` tries again
 );
 
 -- One attempt record per digest and channel; with the keys above, unique per version, tier,

@@ -5,7 +5,6 @@ because each look asks for the latest fire time and whether it was served.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from scheduler.fires import fire, fire_if_owed
 from scheduler.timetable import Schedule
-from workers.database.pool import DATABASE_TROUBLE, Connection, Pool
+from workers.database.pool import DATABASE_TROUBLE, Pool, database_clock
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +48,7 @@ class Clock:
     def fire_all(self) -> None:
         """Fire every schedule once, owed or not."""
         with self._pool.connection() as connection:
-            now = _database_clock(connection)
+            now = database_clock(connection)
             for schedule in self._timetable:
                 job_id = fire(connection, schedule, fire_at=now)
                 log.info("schedule fired on request", schedule=schedule.name, job_id=job_id)
@@ -62,17 +61,10 @@ class Clock:
         """Fire every schedule whose latest fire time was not served yet."""
         try:
             with self._pool.connection() as connection:
-                now = _database_clock(connection)
+                now = database_clock(connection)
                 for schedule in self._timetable:
                     job_id = fire_if_owed(connection, schedule, now=now)
                     if job_id is not None:
                         log.info("schedule fired", schedule=schedule.name, job_id=job_id)
         except DATABASE_TROUBLE as error:
             log.warning("the clock waits", error=type(error).__name__)
-
-
-def _database_clock(connection: Connection) -> datetime:
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None
-    now: datetime = row[0]
-    return now

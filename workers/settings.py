@@ -50,10 +50,20 @@ class Settings(BaseModel):
     data_dir: Path = Field(
         default=Path(".keywright"), description="embedded database and caught mail"
     )
-    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
-    log_format: str = Field(default="json", pattern="^(json|text)$")
-    worker_processes: int = Field(default=2, ge=1, le=256)
-    worker_threads: int = Field(default=4, ge=1, le=256)
+    log_level: str = Field(
+        default="info",
+        pattern="^(debug|info|warning|error)$",
+        description="least important lines that are logged: debug, info, warning or error",
+    )
+    log_format: str = Field(
+        default="json", pattern="^(json|text)$", description="json for machines, text for the eye"
+    )
+    worker_processes: int = Field(
+        default=2, ge=1, le=256, description="processes that `up` and `worker` run"
+    )
+    worker_threads: int = Field(
+        default=8, ge=1, le=256, description="jobs that one worker process runs at a time"
+    )
     lease_seconds: float = Field(
         default=30, ge=1, le=600, description="how long a silent worker keeps its job"
     )

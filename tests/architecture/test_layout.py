@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from psycopg_pool import ConnectionPool
+
 from workers.composition import usual_handlers
 from workers.contract import JOB_REQUESTS, JobRequest
 from workers.settings import load_settings
@@ -21,6 +23,7 @@ SQL_MAY_STAND_IN = (
     "workers/certificates/*.py",  # reading/ is the pure part
     "workers/notifications/inspection.py",
     "workers/notifications/planning.py",
+    "workers/notifications/recording.py",
     "workers/notifications/store.py",
     "workers/organizations/store.py",
     "scheduler/fires.py",
@@ -95,7 +98,8 @@ def test_every_kind_of_job_has_a_name_of_its_own_a_queue_and_a_handler() -> None
     assert len(set(kinds)) == len(kinds)
     assert [kind for kind in kinds if not re.fullmatch(r"[a-z][a-z_]*\.[a-z][a-z_]*", kind)] == []
     settings = load_settings({"KEYWRIGHT_SMTP_URL": "smtp://localhost"})
-    assert set(usual_handlers(settings)) == set(JOB_REQUESTS)
+    handlers = usual_handlers(settings, ConnectionPool(open=False))
+    assert set(handlers) == set(JOB_REQUESTS)
     ours = {kind for kind in JobRequest.__subclasses__() if kind.__module__.startswith("workers.")}
     assert ours == set(JOB_REQUESTS)
 

@@ -1,6 +1,6 @@
 """``keywright certificate``."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from workers.certificates.versions import add_version
 from workers.cli.organizations import OrganizationOption
 from workers.cli.output import JsonOption, cell, console, print_json, print_rows, print_table
 from workers.cli.session import open_session
-from workers.database.pool import Connection
+from workers.database.pool import Connection, database_clock
 from workers.errors import InvalidRequestError
 from workers.organizations.store import organization_id
 
@@ -69,7 +69,7 @@ def import_certificates(
     if reading.certificates and not dry_run:
         with open_session() as connection:
             owner = organization_id(connection, organization)
-            now = _database_clock(connection)
+            now = database_clock(connection)
             if renews is not None:
                 _renew(connection, owner, renews, reading, now)
             else:
@@ -167,7 +167,7 @@ def list_all(
         rows = list_certificates(
             connection,
             organization_id=organization_id(connection, organization),
-            now=_database_clock(connection),
+            now=database_clock(connection),
             expiring_within_days=expiring_within,
             expired=expired,
             after=PageEnd.parse(after) if after else None,
@@ -217,7 +217,7 @@ def delete(name: str, *, organization: OrganizationOption) -> None:
             connection,
             organization_id=organization_id(connection, organization),
             unique_name=name,
-            now=_database_clock(connection),
+            now=database_clock(connection),
         )
     console.print(f"Deleted {name}.", markup=False)
 
@@ -261,10 +261,3 @@ def _print_shown(shown: ShownCertificate) -> None:
             for tier in shown.tiers
         ),
     )
-
-
-def _database_clock(connection: Connection) -> datetime:
-    row = connection.execute("SELECT now()").fetchone()
-    assert row is not None
-    now: datetime = row[0]
-    return now.astimezone(UTC)

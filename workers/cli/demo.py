@@ -28,11 +28,12 @@ from workers.cli.demonstration.cast import (
 from workers.cli.demonstration.report import print_report
 from workers.cli.output import console
 from workers.composition import PATIENCE_BEYOND_GRACE_SECONDS, compose_worker
-from workers.contract import Queue
+from workers.contract import ScanExpiries
 from workers.database.open import open_database
-from workers.database.pool import Connection, connect
+from workers.database.pool import Connection, connect, database_clock
 from workers.database.schema import check_schema
 from workers.errors import TransientError
+from workers.jobs.inspection import has_settled
 from workers.notifications.catcher import MailCatcher
 from workers.organizations.store import add_members, add_organization, list_organizations
 from workers.processes import Processes
@@ -68,7 +69,7 @@ def demo() -> None:
         connection = stack.enter_context(connect(database.conninfo, name="demo"))
         check_schema(connection)
         catcher = stack.enter_context(MailCatcher(mail))
-        began = _clock(connection)
+        began = database_clock(connection)
         for troupe in TROUPES:
             with console.status(f"Setting the stage for {troupe.name} …"):
                 _set_stage(connection, troupe, settings.data_dir / "demo", began)
@@ -186,17 +187,7 @@ def _await_end(connection: Connection, began: datetime) -> None:
     """Wait until a scan that was asked for by this run has ended, and all that came of it."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
-        row = connection.execute(
-            """
-            SELECT bool_or(kind = 'expiry.scan' AND state = 'succeeded'
-                           AND finished_at >= %(began)s)
-                   AND NOT bool_or(finished_at IS NULL AND queue = ANY (%(queues)s))
-              FROM keywright.job
-             WHERE finished_at IS NULL OR finished_at >= %(began)s
-            """,
-            {"began": began, "queues": [Queue.NOTIFICATIONS.value]},
-        ).fetchone()
-        if row is not None and row[0]:
+        if has_settled(connection, ScanExpiries.kind, ScanExpiries.queue, since=began):
             return
         if time.monotonic() > deadline:
             raise DemoUnfinishedError(
@@ -204,10 +195,3 @@ def _await_end(connection: Connection, began: datetime) -> None:
                 " `keywright job list` shows where they stand."
             )
         time.sleep(0.05)
-
-
-def _clock(connection: Connection) -> datetime:
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None
-    now: datetime = row[0]
-    return now

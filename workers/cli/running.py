@@ -41,6 +41,7 @@ def up(*, processes: ProcessesOption = None, threads: ThreadsOption = None) -> N
     """
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
+    stop = stop_on_signals()
     with ExitStack() as stack:
         database = stack.enter_context(open_database(settings.database_url, settings.data_dir))
         with connect(database.conninfo, name="up") as connection:
@@ -67,7 +68,7 @@ def up(*, processes: ProcessesOption = None, threads: ThreadsOption = None) -> N
         Processes(
             [("scheduler",), *[_worker_command(threads, ())] * count], environment=environment
         ).run_until(
-            stop_on_signals(),
+            stop,
             patience_seconds=settings.shutdown_grace_seconds + PATIENCE_BEYOND_GRACE_SECONDS,
         )
     console.print("keywright has stopped.")

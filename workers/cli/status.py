@@ -1,7 +1,7 @@
 """``keywright status``: is everything well, and if not, what is to be done."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from workers.cli.output import JsonOption, console, in_words, print_json, print_table
 from workers.database.open import open_database
-from workers.database.pool import Connection, connect
+from workers.database.pool import Connection, connect, database_clock
 from workers.database.schema import check_schema
 from workers.errors import KeywrightError
 from workers.jobs.broker_health import QueueDepth, queue_depths
@@ -97,9 +97,7 @@ def look(settings: Settings) -> Status:
 
 
 def _look_into_ledger(connection: Connection, found: Status) -> None:
-    row = connection.execute("SELECT now()").fetchone()
-    assert row is not None
-    now: datetime = row[0]
+    now = database_clock(connection)
     found.queues = backlog(connection)
     found.notices = notices = notice_health(connection)
     failed = sum(queue.failed for queue in found.queues)

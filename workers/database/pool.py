@@ -1,5 +1,6 @@
 """A pool of connections, and the translation of what a database says when it is not there."""
 
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import psycopg
@@ -39,6 +40,14 @@ def open_pool(conninfo: str, *, size: int, name: str, index_only: bool = False) 
         timeout=10,
         open=True,
     )
+
+
+def database_clock(connection: Connection) -> datetime:
+    """Return what time it is for the database: the one clock that all processes share."""
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+    now: datetime = row[0]
+    return now
 
 
 def connect(conninfo: str, *, name: str) -> Connection:

@@ -105,8 +105,11 @@ def decode_hints(body: bytes, queue: str) -> list[Hint]:
         envelope = _Envelope.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        field = ".".join(str(part) for part in first["loc"])[:100]
-        raise InvalidHintError(f"{field or 'body'}: {first['msg']}"[:300]) from None
+        where, what = first["loc"], first["msg"]
+        if first["type"] == "extra_forbidden":
+            where, what = where[:-1], "a key that hints do not have"
+        field = ".".join(str(part) for part in where)[:100]
+        raise InvalidHintError(f"{field or 'body'}: {what}"[:300]) from None
     if envelope.queue_name != queue:
         raise InvalidHintError("queue_name: names another queue than the one it came through")
     if envelope.actor_name != queue:

@@ -185,3 +185,18 @@ def backlog(connection: Connection) -> list[QueueBacklog]:
              ORDER BY each.queue
             """
         ).fetchall()
+
+
+def has_settled(connection: Connection, kind: str, queue: str, *, since: datetime) -> bool:
+    """Whether a job of ``kind`` has succeeded since, and nothing is left to do in ``queue``."""
+    row = connection.execute(
+        """
+        SELECT coalesce(bool_or(kind = %(kind)s AND state = 'succeeded'
+                                AND finished_at >= %(since)s), false)
+               AND NOT bool_or(finished_at IS NULL AND queue = %(queue)s::keywright.queue)
+          FROM keywright.job
+         WHERE finished_at IS NULL OR finished_at >= %(since)s
+        """,
+        {"kind": kind, "queue": queue, "since": since},
+    ).fetchone()
+    return row is not None and bool(row[0])

@@ -141,7 +141,7 @@ class Postman:
             tuple(
                 Beginning(
                     digest_id=digest.digest_id,
-                    message_id=message_id(digest.digest_id, self._domain),
+                    message_id=self._message_id(digest),
                     job=job.claimed,
                 )
                 for digest in beginning
@@ -178,12 +178,20 @@ class Postman:
                 sender=self._sender,
                 recipient_name=digest.recipient_name,
                 recipient_email=digest.recipient_email,
-                message_id=message_id(digest.digest_id, self._domain),
+                message_id=self._message_id(digest),
                 date=job.now,
             )
             return self._session().send(message, digest.recipient_email)
         except UnsendableError as error:
             return SendOutcome("refused", code=None, reply=str(error))
+
+    def _message_id(self, digest: DueDigest) -> str:
+        return message_id(
+            digest.digest_id,
+            local_day=digest.local_day,
+            installation_id=digest.installation_id,
+            domain=self._domain,
+        )
 
     def _session(self) -> SmtpSession:
         session: SmtpSession | None = getattr(self._per_thread, "session", None)

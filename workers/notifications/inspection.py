@@ -71,7 +71,9 @@ def list_notices(
               JOIN keywright.organization USING (organization_id)
               JOIN keywright.certificate_version AS version USING (version_id)
               JOIN keywright.certificate USING (certificate_id)
-              LEFT JOIN keywright.digest USING (member_id, local_day)
+              LEFT JOIN keywright.digest
+                ON digest.member_id = notice.member_id AND digest.local_day = notice.local_day
+               AND notice.state IN ('planned', 'sent', 'failed')
               LEFT JOIN keywright.delivery
                 ON delivery.digest_id = digest.digest_id AND delivery.channel = 'email'
              WHERE (%(organization)s::text IS NULL

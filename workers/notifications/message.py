@@ -3,10 +3,11 @@
 import binascii
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from email.header import Header
 from email.utils import format_datetime, parseaddr
 from functools import lru_cache
+from uuid import UUID
 
 from workers.errors import InvalidRequestError, PermanentError
 from workers.notifications.plain_text import plain
@@ -66,9 +67,13 @@ def parse_sender(text: str) -> Sender:
     return Sender(name=plain(name), address=address)
 
 
-def message_id(digest_id: int, domain: str) -> str:
-    """Return the Message-ID of a digest: the same at every attempt to send it."""
-    return f"<expiry-digest-{digest_id}@{domain}>"
+def message_id(digest_id: int, *, local_day: date, installation_id: UUID, domain: str) -> str:
+    """Return the Message-ID of a digest: the same at every attempt to send it, and no other's.
+
+    The installation tells it from those of others that send from the same domain, the day from one
+    of the same number that was sent before the database was restored.
+    """
+    return f"<expiry-digest-{digest_id}-{local_day:%Y%m%d}.{installation_id.hex}@{domain}>"
 
 
 def compose_message(

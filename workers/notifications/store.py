@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from uuid import UUID
 
 from psycopg.rows import class_row
 
@@ -14,6 +15,8 @@ class DueDigest:
     """A digest that is closed and waits to be sent, with whom it goes to and in what role."""
 
     digest_id: int
+    local_day: date
+    installation_id: UUID
     organization: str
     is_sandbox: bool
     recipient_name: str
@@ -100,8 +103,25 @@ def cancel_digests(connection: Connection, digest_ids: Sequence[int]) -> None:
 def close_digests(connection: Connection, digest_ids: Sequence[int]) -> list[DueDigest]:
     """Close those of the digests that are still to be sent, and return them in order.
 
-    A digest found ``sending`` is one whose attempt was cut off or deferred: it is due again.
+    A digest found ``sending`` is one whose attempt was cut off or deferred: it is due again. So is
+    one that was given up: its job runs once more because somebody asked for that.
     """
+    connection.execute(
+        """
+        WITH taken_up AS (
+            UPDATE keywright.digest SET state = 'sending'
+              FROM keywright.delivery
+             WHERE digest.digest_id = ANY (%(digest_ids)s) AND digest.state = 'failed'
+               AND delivery.digest_id = digest.digest_id AND delivery.state = 'given_up'
+            RETURNING digest.member_id, digest.local_day
+        )
+        UPDATE keywright.notice SET state = 'planned'
+          FROM taken_up
+         WHERE notice.member_id = taken_up.member_id AND notice.local_day = taken_up.local_day
+           AND notice.state = 'failed'
+        """,
+        {"digest_ids": list(digest_ids)},
+    )
     connection.execute(
         """
         UPDATE keywright.digest SET state = 'sending'
@@ -112,13 +132,15 @@ def close_digests(connection: Connection, digest_ids: Sequence[int]) -> list[Due
     with connection.cursor(row_factory=class_row(DueDigest)) as cursor:
         return cursor.execute(
             """
-            SELECT digest.digest_id, organization.name AS organization, organization.is_sandbox,
+            SELECT digest.digest_id, digest.local_day, installation.installation_id,
+                   organization.name AS organization, organization.is_sandbox,
                    member.name AS recipient_name, member.email AS recipient_email,
                    coalesce(member.time_zone, organization.time_zone) AS time_zone,
                    'receive_expiration_notices' = ANY (member.permissions) AS is_holder
               FROM keywright.digest
               JOIN keywright.member USING (member_id)
               JOIN keywright.organization ON organization.organization_id = digest.organization_id
+             CROSS JOIN keywright.installation
              WHERE digest.digest_id = ANY (%(digest_ids)s) AND digest.state = 'sending'
              ORDER BY digest.digest_id
             """,

@@ -23,7 +23,7 @@ _NEW_ONE = {
     ),
     "imported": (
         "Obtain a new certificate from its issuer.",
-        "Import it: keywright certificate import FILE",
+        "Import it: keywright certificate import FILE -o ORGANIZATION --renews NAME",
     ),
 }
 _ACRONYMS = {word.lower(): word for word in ("API", "CA", "HTTPS", "JWT", "SAML", "SSO", "TLS")}

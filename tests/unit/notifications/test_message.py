@@ -2,11 +2,12 @@
 
 import email
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.policy import default
 from email.utils import parseaddr
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -24,12 +25,26 @@ from workers.notifications.message import (
 from workers.notifications.plain_text import plain
 from workers.notifications.rendering import RenderedMail
 
+DAY = date(2026, 6, 1)
+INSTALLATION = UUID(int=1)
 NOW = datetime(2026, 11, 22, 7, tzinfo=UTC)
 MAIL = RenderedMail(
     subject="[Acme] Certificate expires in 9 days: SAML signing",
     text="Hällo,\n.\nFrom here on: a=b\n" + "long " * 60 + "\ntrailing \n",
     html="<p>Hällo</p>\n",
 )
+
+
+def an_id(
+    digest_id: int,
+    *,
+    local_day: date = DAY,
+    installation_id: UUID = INSTALLATION,
+) -> str:
+    """Return the Message-ID of a digest."""
+    return message_id(
+        digest_id, local_day=local_day, installation_id=installation_id, domain="example.com"
+    )
 
 
 def compose(
@@ -44,7 +59,7 @@ def compose(
         sender=sender,
         recipient_name=name,
         recipient_email=address,
-        message_id=message_id(42, "example.com"),
+        message_id=an_id(42),
         date=NOW,
     )
 
@@ -85,8 +100,13 @@ def test_text_and_html_are_alternatives_and_the_better_comes_last() -> None:
 
 def test_a_message_is_the_same_at_every_attempt() -> None:
     assert compose() == compose()
-    assert message_id(42, "example.com") == message_id(42, "example.com")
-    assert message_id(42, "example.com") != message_id(43, "example.com")
+    assert an_id(42) == an_id(42)
+    assert an_id(42) != an_id(43)
+
+
+def test_two_installations_and_a_restored_one_never_share_a_message_id() -> None:
+    assert an_id(42) != an_id(42, installation_id=UUID(int=2))
+    assert an_id(42) != an_id(42, local_day=date(2026, 6, 2))
 
 
 def test_the_date_is_told_in_utc() -> None:

@@ -24,7 +24,8 @@ class KeywrightError(Exception):
         return {
             "type": f"urn:keywright:problem:{self.code}",
             "title": self.title,
-            "detail": str(self),
+            # As a document must be able to hold it, whatever a server may have answered.
+            "detail": "".join(each if each.isprintable() else "\ufffd" for each in str(self)),
             "instance": instance,
         }
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from workers.errors import InvalidRequestError
@@ -17,13 +19,30 @@ from workers.errors import InvalidRequestError
 PREFIX = "KEYWRIGHT_"
 
 
-def _scheme_in(*schemes: str) -> AfterValidator:
+def _url(*schemes: str) -> AfterValidator:
     def check(url: SecretStr) -> SecretStr:
-        if urlsplit(url.get_secret_value()).scheme not in schemes:
+        text = url.get_secret_value()
+        if text.partition("://")[0] not in schemes:
             raise ValueError(f"must begin with {' or '.join(f'{s}://' for s in schemes)}")
+        if not _is_unambiguous(text):
+            raise ValueError(
+                "is not a proper URL; percent-encode special signs in user and password"
+            )
         return url
 
     return AfterValidator(check)
+
+
+def _is_unambiguous(url: str) -> bool:
+    """Whether everybody reads the same host and password out of it; libpq has ways of its own."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+        if parts.scheme.startswith("postgres"):
+            conninfo_to_dict(url)
+    except (ValueError, psycopg.ProgrammingError):
+        return False
+    return parts.netloc.count("@") <= 1
 
 
 class Settings(BaseModel):
@@ -35,13 +54,13 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    database_url: Annotated[SecretStr, _scheme_in("postgresql", "postgres")] | None = Field(
+    database_url: Annotated[SecretStr, _url("postgresql", "postgres")] | None = Field(
         default=None, description="PostgreSQL 15 or later; without it, an embedded server is run"
     )
-    broker_url: Annotated[SecretStr, _scheme_in("amqp", "amqps")] | None = Field(
+    broker_url: Annotated[SecretStr, _url("amqp", "amqps")] | None = Field(
         default=None, description="RabbitMQ; without it, hints stay inside each worker process"
     )
-    smtp_url: Annotated[SecretStr, _scheme_in("smtp", "smtps")] | None = Field(
+    smtp_url: Annotated[SecretStr, _url("smtp", "smtps")] | None = Field(
         default=None, description="mail server; without it, mail is caught as .eml files"
     )
     mail_from: str = Field(

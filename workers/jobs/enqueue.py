@@ -8,6 +8,9 @@ from psycopg.types.json import Jsonb
 
 from workers.contract import JobRequest
 from workers.database.pool import Connection
+from workers.errors import InvalidRequestError
+
+_LONGEST_KEY = 200
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,14 @@ def enqueue(
 
     With a ``unique_key``, a job of the same kind, organization and key that is not finished yet
     is returned instead of a second one. ``run_at`` (aware) delays the job; None means now.
+
+    Raises:
+        InvalidRequestError: ``unique_key`` is empty, too long, or holds what text cannot.
     """
+    if unique_key is not None and not (
+        unique_key.isprintable() and 1 <= len(unique_key) <= _LONGEST_KEY
+    ):
+        raise InvalidRequestError(f"unique_key: 1 to {_LONGEST_KEY} printable characters.")
     values = {
         "kind": request.kind,
         "queue": request.queue.value,

@@ -151,7 +151,7 @@ class Execution:
             return self._record(claimed, "cancelled", end_cancelled_job)
         except ShutdownRequested:
             return self._record(claimed, "given back", give_back_job)
-        except (Exception, Interrupt) as error:  # noqa: BLE001  # becomes the job's problem
+        except BaseException as error:  # noqa: BLE001  # becomes the job's problem
             return self._record_failure(claimed, request_type, _as_keywright_error(error, claimed))
         finally:
             job.release()

@@ -77,10 +77,14 @@ class Keeper:
         beat = min(self._lease_seconds / 4, 5)
         next_renewal = time.monotonic() + beat
         while not self._stop.wait(min(beat, 0.25)):
-            self._enforce_time_limits()
-            if time.monotonic() >= next_renewal:
-                next_renewal = time.monotonic() + beat
-                self._renew()
+            try:
+                self._enforce_time_limits()
+                if time.monotonic() >= next_renewal:
+                    next_renewal = time.monotonic() + beat
+                    self._renew()
+            except Exception:
+                # Without this thread every job of the process would lose its lease.
+                log.exception("the keeper met something unforeseen and goes on")
 
     def _enforce_time_limits(self) -> None:
         now = time.monotonic()

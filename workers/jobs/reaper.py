@@ -90,6 +90,9 @@ class Reaper:
             except DATABASE_TROUBLE as error:
                 log.warning("the reaper waits", error=type(error).__name__)
                 continue
+            except Exception:
+                log.exception("the reaper met something unforeseen and goes on")
+                continue
             if reaped:
                 log.warning("leases ran out", jobs=reaped)
             if recalled:

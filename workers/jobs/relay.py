@@ -116,6 +116,10 @@ class RelayLoop:
                     log.warning("the relay waits", error=type(error).__name__, reason=str(error))
                 in_trouble = True
                 pause = _PAUSE_AFTER_TROUBLE
+            except Exception:
+                # A thread that dies here would stop everything, and nobody would see it.
+                log.exception("the relay met something unforeseen and goes on")
+                pause = _PAUSE_AFTER_TROUBLE
             else:
                 if in_trouble:
                     log.info("the relay goes on")

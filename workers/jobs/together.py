@@ -34,7 +34,7 @@ class Together(Generic[Item, Result]):
     def __call__(self, item: Item) -> Result:
         """Return the result for ``item``.
 
-        Raises: what ``run`` raises, in every thread that it ran for.
+        Raises: what ``run`` raises for this item.
         """
         mine: _Asked[Item, Result] = _Asked(item)
         with self._lining_up:
@@ -50,12 +50,25 @@ class Together(Generic[Item, Result]):
         with self._lining_up:
             served, self._waiting = self._waiting, []
         try:
-            results = self._run([asked.item for asked in served])
-            for asked, result in zip(served, results, strict=True):
-                asked.result = result
-        except Exception as error:  # noqa: BLE001  # raised again by each of them
-            for asked in served:
-                asked.error = error
-        finally:
-            for asked in served:
-                asked.is_done = True
+            self._serve(served)
+            alone = []
+        except Exception as error:  # noqa: BLE001  # raised again by whom it concerns
+            # Find out whose error it is: one that cannot be served must not spoil the others.
+            alone = served if len(served) > 1 else []
+            served[0].error = error
+        for asked in alone:
+            asked.error = self._error_of(asked)
+        for asked in served:
+            asked.is_done = True
+
+    def _serve(self, served: Sequence[_Asked[Item, Result]]) -> None:
+        results = self._run([asked.item for asked in served])
+        for asked, result in zip(served, results, strict=True):
+            asked.result = result
+
+    def _error_of(self, asked: _Asked[Item, Result]) -> Exception | None:
+        try:
+            self._serve([asked])
+        except Exception as error:  # noqa: BLE001  # raised again by who asked
+            return error
+        return None

@@ -73,7 +73,7 @@ def message_id(digest_id: int, *, local_day: date, installation_id: UUID, domain
     The installation tells it from those of others that send from the same domain, the day from one
     of the same number that was sent before the database was restored.
     """
-    return f"<expiry-digest-{digest_id}-{local_day:%Y%m%d}.{installation_id.hex}@{domain}>"
+    return f"<expiry-digest-{digest_id}-{local_day:%Y%m%d}.{installation_id.hex[-12:]}@{domain}>"
 
 
 def compose_message(

@@ -80,7 +80,7 @@ def test_the_headers_say_who_what_and_when() -> None:
     assert parsed["To"] == "Ann Miller <ann@example.org>"
     assert parsed["Subject"] == MAIL.subject
     assert parsed["Date"].datetime == NOW
-    assert parsed["Message-ID"] == "<expiry-digest-42@example.com>"
+    assert parsed["Message-ID"] == "<expiry-digest-42-20260601.000000000001@example.com>"
     assert parsed["MIME-Version"] == "1.0"
 
 

@@ -5,6 +5,7 @@ because each look asks for the latest fire time and whether it was served.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from scheduler.fires import fire, fire_if_owed
 from scheduler.timetable import Schedule
-from workers.database.pool import DATABASE_TROUBLE, Pool, database_clock
+from workers.database.pool import DATABASE_TROUBLE, Connection, Pool, database_clock
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,18 @@ class Clock:
         self._scheduler.start()
         self._scheduler.add_job(self.look, name="first look")
 
+    def _fire_if_owed(self, connection: Connection, schedule: Schedule, now: datetime) -> None:
+        try:
+            job_id = fire_if_owed(connection, schedule, now=now)
+        except DATABASE_TROUBLE:
+            raise
+        except Exception:
+            # One schedule that cannot fire must not silence the others.
+            log.exception("a schedule cannot fire", schedule=schedule.name)
+        else:
+            if job_id is not None:
+                log.info("schedule fired", schedule=schedule.name, job_id=job_id)
+
     def fire_all(self) -> None:
         """Fire every schedule once, owed or not."""
         with self._pool.connection() as connection:
@@ -63,8 +76,6 @@ class Clock:
             with self._pool.connection() as connection:
                 now = database_clock(connection)
                 for schedule in self._timetable:
-                    job_id = fire_if_owed(connection, schedule, now=now)
-                    if job_id is not None:
-                        log.info("schedule fired", schedule=schedule.name, job_id=job_id)
+                    self._fire_if_owed(connection, schedule, now)
         except DATABASE_TROUBLE as error:
             log.warning("the clock waits", error=type(error).__name__)

@@ -48,8 +48,8 @@ def compose_worker(
         check_schema(connection)
     # The ledger's own: claims, endings, the keeper and the relay.
     ledger = open_pool(conninfo, size=4, name="ledger", index_only=True)
-    # The handlers': one per thread.
-    pool = open_pool(conninfo, size=settings.worker_threads, name="worker")
+    # The handlers': one per thread for the final transaction, and one for a checkpoint meanwhile.
+    pool = open_pool(conninfo, size=2 * settings.worker_threads, name="worker")
     keeper = Keeper(ledger, lease_seconds=settings.lease_seconds)
     execution = Execution(
         ledger,

@@ -29,6 +29,14 @@ class ClaimedJob:
     now: datetime
 
 
+# Whose cancellation was asked for is not tried again.
+_AGAIN_UNLESS_CANCELLED = """
+    state = CASE WHEN cancel_asked_at IS NULL THEN 'scheduled' ELSE 'cancelled' END
+            ::keywright.job_state,
+    finished_at = CASE WHEN cancel_asked_at IS NOT NULL THEN clock_timestamp() END,
+    claim = NULL, lease_until = NULL, hints = 0"""
+
+
 def claim_jobs(
     connection: Connection, job_ids: Sequence[int], *, worker: str, lease_seconds: float
 ) -> list[ClaimedJob | None]:
@@ -139,8 +147,7 @@ def retry_job_later(
     return _update(
         connection,
         job,
-        """state = 'scheduled', claim = NULL, lease_until = NULL, hints = 0,
-           problem = %(problem)s,
+        f"""{_AGAIN_UNLESS_CANCELLED}, problem = %(problem)s,
            run_at = clock_timestamp() + make_interval(secs => %(delay_seconds)s)""",
         problem=Jsonb(problem),
         delay_seconds=delay_seconds,
@@ -152,8 +159,7 @@ def give_back_job(connection: Connection, job: ClaimedJob) -> bool:
     return _update(
         connection,
         job,
-        """state = 'scheduled', claim = NULL, lease_until = NULL, hints = 0,
-           attempt = attempt - 1, run_at = clock_timestamp()""",
+        f"{_AGAIN_UNLESS_CANCELLED}, attempt = attempt - 1, run_at = clock_timestamp()",
     )
 
 

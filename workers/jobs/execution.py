@@ -138,6 +138,7 @@ class Execution:
             self._pool,
             lease_seconds=self._lease_seconds,
             finish_alone=self._finish_together,
+            ledger=self._ledger,
         )
         request_type: type[JobRequest] = JobRequest
         try:

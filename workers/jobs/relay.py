@@ -8,6 +8,7 @@ pause (see ``reaper.recall_stale_hints``), never a job.
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import structlog
 
@@ -45,11 +46,11 @@ def offer_window(connection: Connection, window: int = WINDOW) -> list[Hint]:
                              SELECT count(*) FROM keywright.job AS offered
                               WHERE offered.state = 'ready' AND offered.queue = each.queue))
                          FOR UPDATE SKIP LOCKED) AS due)
-        RETURNING job_id, queue
+        RETURNING job_id, queue, run_at
         """,
         {"window": window},
     ).fetchall()
-    return [Hint(job_id, Queue(queue)) for job_id, queue in rows]
+    return _in_order(rows)
 
 
 def offer_some(connection: Connection, queues: Sequence[Queue], room: int) -> list[Hint]:
@@ -66,11 +67,17 @@ def offer_some(connection: Connection, queues: Sequence[Queue], room: int) -> li
                 ORDER BY queue, run_at, job_id
                 LIMIT %(room)s
                   FOR UPDATE SKIP LOCKED)
-        RETURNING job_id, queue
+        RETURNING job_id, queue, run_at
         """,
         {"queues": [queue.value for queue in queues], "room": room},
     ).fetchall()
-    return [Hint(job_id, Queue(queue)) for job_id, queue in rows]
+    return _in_order(rows)
+
+
+def _in_order(rows: Sequence[tuple[int, str, datetime]]) -> list[Hint]:
+    """Return hints by the time their jobs became due; an UPDATE returns its rows anyhow."""
+    by_due_time = sorted(rows, key=lambda row: (row[2], row[0]))
+    return [Hint(job_id, Queue(queue)) for job_id, queue, _ in by_due_time]
 
 
 def withdraw(connection: Connection, job_ids: Sequence[int]) -> None:

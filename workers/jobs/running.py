@@ -34,12 +34,14 @@ class RunningJob:
         *,
         lease_seconds: float,
         finish_alone: FinishAlone | None = None,
+        ledger: Pool | None = None,
     ) -> None:
         self.claimed = claimed
         self.interruptible = Interruptible()
         self.cancellation_asked = False
         self.stopping = False
         self._pool = pool
+        self._ledger = ledger or pool
         self._lease_seconds = lease_seconds
         self._finish_alone = finish_alone or self._finish_in_its_own_transaction
         self._connection: Connection | None = None
@@ -87,7 +89,7 @@ class RunningJob:
 
     def report_progress(self, done: int, total: int | None = None) -> None:
         """Let people watch: ``done`` of ``total`` units, total None while unknown."""
-        with self._pool.connection() as connection:
+        with self._ledger.connection() as connection:
             record_progress(connection, self.claimed, done=done, total=total)
 
     def stop_if_asked(self) -> None:

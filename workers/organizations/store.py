@@ -10,6 +10,8 @@ from workers.database.pool import Connection
 from workers.errors import ConflictError, InvalidRequestError, NotFoundError
 from workers.organizations.members import NewMember
 
+_NAME_RULE = "name: 1 to 80 characters on one line, without blanks at either end."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Organization:
@@ -41,17 +43,21 @@ class Member:
 def add_organization(
     connection: Connection, *, name: str, time_zone: str, sending_hour: int, is_sandbox: bool
 ) -> int:
-    """Insert an organization and return its id; the arguments were checked before.
+    """Insert an organization and return its id.
 
     Raises:
+        InvalidRequestError: the name is no name, or the database does not know the time zone.
         ConflictError: the name is taken.
     """
+    if not name.isprintable():
+        raise InvalidRequestError(_NAME_RULE)
     try:
         with connection.transaction():
             row = connection.execute(
                 """
                 INSERT INTO keywright.organization (name, time_zone, sending_hour, is_sandbox)
-                VALUES (%(name)s, %(time_zone)s, %(sending_hour)s, %(is_sandbox)s)
+                SELECT %(name)s, %(time_zone)s, %(sending_hour)s, %(is_sandbox)s
+                 WHERE now() AT TIME ZONE %(time_zone)s IS NOT NULL
                 RETURNING organization_id
                 """,
                 {
@@ -65,10 +71,12 @@ def add_organization(
         raise ConflictError(
             f"There is an organization named “{name}” already; choose another name."
         ) from None
-    except psycopg.errors.CheckViolation:
+    except psycopg.errors.InvalidParameterValue:
         raise InvalidRequestError(
-            "name: 1 to 80 characters, without blanks at either end."
+            "time_zone: the database does not know it; one looks like Europe/Berlin."
         ) from None
+    except psycopg.errors.CheckViolation:
+        raise InvalidRequestError(_NAME_RULE) from None
     assert row is not None
     return int(row[0])
 

@@ -54,7 +54,11 @@ class SchedulerService:
             self._relay.start()
         self._clock.start()
         if self._fire_now:
-            self._clock.fire_all()
+            try:
+                self._clock.fire_all()
+            except BaseException:
+                self.__exit__(None, None, None)
+                raise
         log.info("scheduler started", relay=self._relay is not None)
         return self
 

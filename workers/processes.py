@@ -68,9 +68,10 @@ class Processes:
                 continue
             log.error("a process ended", command=" ".join(child.arguments), code=code)
             lived_well = now - child.started_at > _LIVED_WELL
-            child.pause = _SHORTEST_PAUSE if lived_well else min(child.pause * 2, _LONGEST_PAUSE)
+            pause = _SHORTEST_PAUSE if lived_well else child.pause
+            child.pause = min(pause * 2, _LONGEST_PAUSE)
             child.process = None
-            child.start_again_at = now + child.pause
+            child.start_again_at = now + pause
 
     def end(self, patience_seconds: float) -> None:
         """Ask all to stop; kill those that have not after ``patience_seconds``."""

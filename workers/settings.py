@@ -37,12 +37,14 @@ def _is_unambiguous(url: str) -> bool:
     """Whether everybody reads the same host and password out of it; libpq has ways of its own."""
     try:
         parts = urlsplit(url)
-        _ = parts.port
         if parts.scheme.startswith("postgres"):
             conninfo_to_dict(url)
     except (ValueError, psycopg.ProgrammingError):
         return False
-    return parts.netloc.count("@") <= 1
+    # A database may have several hosts, each with its port; an IPv6 address stands in brackets.
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
+    return parts.netloc.count("@") <= 1 and all(not port or port.isdecimal() for port in ports)
 
 
 class Settings(BaseModel):

@@ -2,6 +2,7 @@
 
 import secrets
 import subprocess
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -89,8 +90,17 @@ class RabbitmqNode(RabbitmqProcess):
 
     def queue_depths(self, vhost: str = "/") -> dict[str, int]:
         """Count the messages in every queue right now, those held by a consumer included."""
-        depths: dict[str, int] = self.evaluate(_QUEUE_DEPTHS.format(vhost=vhost))
-        return depths
+        # A queue that is being declared or deleted at this moment has nobody to ask.
+        deadline = time.monotonic() + 5
+        while True:
+            try:
+                depths: dict[str, int] = self.evaluate(_QUEUE_DEPTHS.format(vhost=vhost))
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return depths
 
     def set_memory_alarm(self, on: bool) -> None:
         """Make the node believe, or no longer, that it is out of memory: it blocks publishers."""

@@ -115,6 +115,18 @@ def test_a_database_url_that_only_libpq_misreads_is_refused_at_once_too(sign: st
     assert SECRET not in text
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p@h1:5432,h2:5433/d?target_session_attrs=read-write",
+        "postgresql:///d?host=/var/run/postgresql",
+        "postgresql://u:p%40%2F%23@[2001:db8::1]:5432/d",
+    ],
+)
+def test_what_libpq_understands_is_taken(url: str) -> None:
+    assert not load_settings({"KEYWRIGHT_DATABASE_URL": url}).embedded_database
+
+
 def test_the_cause_of_a_refusal_holds_no_value_either() -> None:
     with pytest.raises(InvalidRequestError) as refused:
         load_settings({"KEYWRIGHT_DATABASE_URL": f"mysql://u:{SECRET}@h/d"})

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from workers.errors import TransientError
+from workers.errors import InvalidRequestError, TransientError
 
 Connection: TypeAlias = psycopg.Connection[Any]
 Pool: TypeAlias = ConnectionPool[Connection]
@@ -30,16 +30,20 @@ def open_pool(conninfo: str, *, size: int, name: str, index_only: bool = False) 
     statement keeps the plan of its first executions, and on a fresh database these see an empty
     table.
     """
-    options = {"options": "-c enable_seqscan=off"} if index_only else {}
     return ConnectionPool(
         conninfo,
         min_size=1,
         max_size=size,
-        kwargs={"autocommit": True, "application_name": f"keywright {name}", **options},
+        kwargs={"autocommit": True, "application_name": f"keywright {name}"},
         name=f"keywright-{name}",
+        configure=_prefer_indexes if index_only else None,
         timeout=10,
         open=True,
     )
+
+
+def _prefer_indexes(connection: Connection) -> None:
+    connection.execute("SET enable_seqscan = off")
 
 
 def database_clock(connection: Connection) -> datetime:
@@ -55,11 +59,17 @@ def connect(conninfo: str, *, name: str) -> Connection:
 
     Raises:
         DatabaseUnavailableError: nothing answers, or it refuses us; the text has no password.
+        InvalidRequestError: ``conninfo`` is malformed.
     """
     try:
         return psycopg.connect(
             conninfo, autocommit=True, application_name=f"keywright {name}", connect_timeout=10
         )
+    except psycopg.ProgrammingError:
+        # Its text would repeat the string, and with it the password.
+        raise InvalidRequestError(
+            "The database URL cannot be read; check KEYWRIGHT_DATABASE_URL."
+        ) from None
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
         raise DatabaseUnavailableError(

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 from psycopg.sql import SQL
 
-from workers.errors import ConflictError
+from workers.errors import ConflictError, PermanentError
 
 VERSION = 1
 _MARK = f"keywright schema version {VERSION}"
@@ -38,13 +38,20 @@ def create_schema(connection: psycopg.Connection[Any]) -> bool:
 
     Raises:
         ConflictError: a schema of another version is there. Nothing was changed.
+        PermanentError: the role may not create a schema.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_CREATION_LOCK])
         if schema_mark(connection) is not None:
             check_schema(connection)
             return False
-        connection.execute(SQL(schema_text()))
+        try:
+            connection.execute(SQL(schema_text()))
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise PermanentError(
+                "This database role may not create a schema; let its owner do it, or have it run"
+                " GRANT CREATE ON DATABASE … TO this role. Nothing was changed."
+            ) from error
         return True
 
 

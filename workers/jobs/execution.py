@@ -76,8 +76,8 @@ class Execution:
         self._handlers = {request.kind: (request, handle) for request, handle in handlers.items()}
         self._worker = worker
         self._lease_seconds = lease_seconds
-        self._claim_together = Together(self._claim_batch)
-        self._finish_together = Together(self._finish_batch)
+        self._claim_together = Together(self._claim_batch, everybodys=DATABASE_TROUBLE)
+        self._finish_together = Together(self._finish_batch, everybodys=DATABASE_TROUBLE)
         self.stopping = threading.Event()
 
     def execute(self, job_id: int) -> None:

@@ -25,8 +25,15 @@ class _Asked(Generic[Item, Result]):
 class Together(Generic[Item, Result]):
     """Calls ``run`` with the items of all waiting threads; it returns as many results, in order."""
 
-    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Result]]) -> None:
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Sequence[Result]],
+        *,
+        everybodys: tuple[type[Exception], ...] = (),
+    ) -> None:
+        """Take errors of the types ``everybodys`` for everybody's: the database is away."""
         self._run = run
+        self._everybodys = everybodys
         self._waiting: list[_Asked[Item, Result]] = []
         self._lining_up = threading.Lock()
         self._turn = threading.Lock()
@@ -49,9 +56,12 @@ class Together(Generic[Item, Result]):
     def _serve_all(self) -> None:
         with self._lining_up:
             served, self._waiting = self._waiting, []
+        alone: list[_Asked[Item, Result]] = []
         try:
             self._serve(served)
-            alone = []
+        except self._everybodys as error:
+            for asked in served:
+                asked.error = error
         except Exception as error:  # noqa: BLE001  # raised again by whom it concerns
             # Find out whose error it is: one that cannot be served must not spoil the others.
             alone = served if len(served) > 1 else []

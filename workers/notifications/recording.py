@@ -7,7 +7,7 @@ threads that wait become one transaction, so that the proof of every mail costs 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workers.database.pool import Pool
+from workers.database.pool import DATABASE_TROUBLE, Pool
 from workers.jobs.claim import ClaimedJob
 from workers.jobs.together import Together
 
@@ -47,7 +47,7 @@ class Recorder:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._write_together = Together(self._write)
+        self._write_together = Together(self._write, everybodys=DATABASE_TROUBLE)
 
     def record(self, step: Step) -> bool:
         """Commit ``step``; False means that the job of its beginnings is no longer ours."""

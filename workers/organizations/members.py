@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from functools import cache
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -17,14 +18,19 @@ CSV_COLUMNS = ("name", "email", "profile", "permissions", "active", "time_zone")
 _MAX_CSV_BYTES = 16 * 1024 * 1024
 
 
+@cache
+def _known_time_zones() -> frozenset[str]:
+    # The odd ones out are names of one machine only, or of none.
+    return frozenset(available_timezones() - {"localtime", "posixrules", "Factory"})
+
+
 def check_time_zone(name: str) -> str:
     """Return ``name`` if it is an IANA time zone.
 
     Raises:
         ValueError: it is not; the text says what one looks like.
     """
-    # The odd ones out are names of one machine only, or of none.
-    if name not in available_timezones() - {"localtime", "posixrules", "Factory"}:
+    if name not in _known_time_zones():
         raise ValueError(f"“{name[:40]}” is no IANA time zone; one looks like Europe/Berlin")
     return ZoneInfo(name).key
 

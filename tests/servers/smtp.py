@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -196,7 +197,9 @@ class SmtpSink:
 
 def _break_off(session: SMTP) -> None:
     if isinstance(session.transport, asyncio.Transport):  # None once the connection is gone
-        session.transport.abort()
+        # Up to Python 3.11.4, a TLS transport that is closed already says so in this way.
+        with suppress(AttributeError):
+            session.transport.abort()
 
 
 class _Hooks:

@@ -81,6 +81,7 @@ def add_usage(
             raise ConflictError(
                 f"{place_kind}: {place} uses a certificate already; move that usage instead."
             ) from None
+        schedule_notices(connection, [version_id])
     assert row is not None
     return int(row[0])
 
@@ -111,6 +112,8 @@ def move_usage(
             """,
             {"version_id": version_id, "usage_id": usage_id},
         )
+        # A replaced version may have fallen silent when its last place left; it warns again.
+        schedule_notices(connection, [version_id])
         silence_replaced_versions(connection, left)
 
 
@@ -167,10 +170,10 @@ def _check_place(place_kind: str, place: str) -> None:
 def _version_to_use(
     connection: Connection, certificate: LockedCertificate, version_number: int | None
 ) -> int:
-    """Return the id of a signed version, the newest by default (rule 13); make it warn again."""
+    """Return the id of a signed version, the newest by default (rule 13)."""
     row = connection.execute(
         """
-        SELECT version_id, replaced_at IS NOT NULL
+        SELECT version_id
           FROM keywright.certificate_version
          WHERE certificate_id = %(certificate_id)s AND not_after IS NOT NULL
            AND (%(version_number)s::integer IS NULL OR version_number = %(version_number)s)
@@ -185,11 +188,7 @@ def _version_to_use(
             f"“{certificate.unique_name}” has no signed {wanted}; `keywright certificate show`"
             " lists its versions."
         )
-    version_id, replaced = row
-    if replaced:
-        # It may have fallen silent when its last usage left.
-        schedule_notices(connection, [version_id])
-    return int(version_id)
+    return int(row[0])
 
 
 def _lock_usage(

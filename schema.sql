@@ -178,6 +178,7 @@ CREATE TABLE keywright.certificate_version (
     -- Since when keywright answers for it. A tier that was due before is recorded as already past.
     known_since      timestamptz NOT NULL DEFAULT now(),
     replaced_at      timestamptz,                          -- a later version or certificate took its place
+    acknowledged_at  timestamptz,                          -- still in use, and somebody knows it
     -- When the next tier is due; NULL: nothing to tell any more. The scan reads only this.
     next_notice_at   timestamptz,
     FOREIGN KEY (organization_id, certificate_id)
@@ -280,7 +281,8 @@ BEGIN ATOMIC
         ON CONFLICT DO NOTHING;
     UPDATE keywright.certificate_version AS version
        SET next_notice_at = (
-               -- Nothing is told of what was deleted, or replaced and left by its last place.
+               -- Nothing is told of what was deleted, acknowledged, or replaced and left by its
+               -- last place.
                SELECT min(keywright.tier_due_at(tier.tier_days, tier.life_divisor,
                                                 version.not_before, version.not_after,
                                                 organization.time_zone, organization.sending_hour))
@@ -288,7 +290,7 @@ BEGIN ATOMIC
                 WHERE NOT EXISTS (SELECT FROM keywright.tier_record AS record
                                    WHERE record.version_id = version.version_id
                                      AND record.tier_days = tier.tier_days)
-                  AND certificate.deleted_at IS NULL
+                  AND certificate.deleted_at IS NULL AND version.acknowledged_at IS NULL
                   AND (version.replaced_at IS NULL
                        OR EXISTS (SELECT FROM keywright.usage
                                    WHERE usage.version_id = version.version_id)))

@@ -24,6 +24,7 @@ from workers.contract import ScanExpiries
 from workers.database.pool import Connection
 from workers.database.schema import create_schema
 from workers.jobs.enqueue import enqueue
+from workers.telemetry import configure_logging
 
 _CERTIFICATES = 3
 _WARM_UP = 200
@@ -35,11 +36,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--digests", type=int, default=3000)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sink", choices=["aiosmtpd", "bare"], default="aiosmtpd")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    configure_logging("warning", "text")  # to standard error: standard output is for the figures
     sink_kind: SinkKind = options.sink
     ours, yardstick = [], []
     with (

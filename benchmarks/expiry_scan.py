@@ -17,6 +17,7 @@ from workers.database.pool import Connection
 from workers.database.schema import create_schema
 from workers.notifications.handlers import VERSIONS_PER_STEP
 from workers.notifications.planning import plan_due_notices
+from workers.telemetry import configure_logging
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 _ORGANIZATIONS = 100
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    configure_logging("warning", "text")  # to standard error: standard output is for the figures
     seconds: dict[int, tuple[float, float, float]] = {}
     with run_postgres() as postgres:
         for versions in (options.small, options.large):

@@ -10,6 +10,7 @@ import json
 from benchmarks import keywright_contestant
 from benchmarks.peers import celery_peer, procrastinate_peer
 from benchmarks.servers import run_servers
+from workers.telemetry import configure_logging
 
 _CONTESTANTS = {
     "keywright": keywright_contestant.measure,
@@ -23,10 +24,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=4000)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--only", choices=list(_CONTESTANTS), help="measure just this one")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    configure_logging("warning", "text")  # to standard error: standard output is for the figures
     results = {}
     with run_servers() as servers:
         for name, measure in _CONTESTANTS.items():

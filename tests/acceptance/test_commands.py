@@ -89,7 +89,14 @@ def test_from_an_empty_folder_to_a_first_forecast(keywright: Keywright, tmp_path
     assert "broken.pem" in imported.stdout
     [row] = keywright.json("certificate", "list", "-o", "Acme")
     assert keywright.json("certificate", "show", row["unique_name"], "-o", "Acme")["versions"]
-    assert keywright.run("certificate", "delete", row["unique_name"], "-o", "Acme").returncode == 0
+    name = row["unique_name"]
+    place = ("saml_configuration", "Okta")
+    assert keywright.run("usage", "add", name, *place, "-o", "Acme").returncode == 0
+    refused = keywright.run("certificate", "delete", name, "-o", "Acme")
+    assert (refused.returncode, "saml_configuration: Okta" in refused.stderr) == (1, True)
+    assert keywright.run("usage", "remove", *place, "-o", "Acme").returncode == 0
+    assert keywright.json("usage", "list", "-o", "Acme") == []
+    assert keywright.run("certificate", "delete", name, "-o", "Acme").returncode == 0
     assert keywright.json("certificate", "list", "-o", "Acme") == []
 
 

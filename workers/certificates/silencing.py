@@ -8,7 +8,7 @@ from workers.database.pool import Connection
 def silence_versions(connection: Connection, version_ids: Sequence[int], *, reason: str) -> None:
     """Tell nothing more of these versions; notices that wait to be sent are cancelled.
 
-    ``reason`` is kept with each cancelled notice: ``replaced`` or ``deleted``.
+    ``reason`` is kept with each cancelled notice: ``replaced``, ``acknowledged`` or ``deleted``.
     """
     # A scan may be planning notices of a version: we wait until it has committed, locking in its
     # order, and only a second statement sees what it planned.

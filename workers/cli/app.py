@@ -17,6 +17,7 @@ from workers.cli import (
     organizations,
     running,
     status,
+    usages,
 )
 from workers.errors import KeywrightError
 from workers.telemetry import configure_logging
@@ -53,6 +54,7 @@ running.register(app)
 database.register(app)
 organizations.register(app)
 certificates.register(app)
+usages.register(app)
 notices.register(app)
 jobs.register(app)
 enqueueing.register(app)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from workers.certificates.acknowledgement import acknowledge_replaced
 from workers.certificates.deletion import delete_certificate
 from workers.certificates.listing import PageEnd, list_certificates
 from workers.certificates.reading.found import Reading
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
     group.command("import")(import_certificates)
     group.command("list")(list_all)
     group.command("show")(show)
+    group.command("acknowledge")(acknowledge)
     group.command("delete")(delete)
     app.add_typer(group, name="certificate")
 
@@ -205,6 +207,21 @@ def show(name: str, *, organization: OrganizationOption, as_json: JsonOption = F
         print_json(shown)
     else:
         _print_shown(shown)
+
+
+def acknowledge(name: str, *, organization: OrganizationOption) -> None:
+    """Let replaced versions of a certificate warn no more although places still have them.
+
+    Example: `keywright certificate acknowledge saml_signing -o Acme`
+    """
+    with open_session() as connection:
+        versions = acknowledge_replaced(
+            connection,
+            organization_id=organization_id(connection, organization),
+            unique_name=name,
+            now=database_clock(connection),
+        )
+    console.print(f"Acknowledged: {versions} replaced versions of {name} warn no more.")
 
 
 def delete(name: str, *, organization: OrganizationOption) -> None:

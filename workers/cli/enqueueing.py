@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
 
 
 def enqueue_job(
-    kind: Annotated[str, typer.Argument(help="What is to be done, see below.")],
+    kind: Annotated[str, typer.Argument(help="What is to be done: one of the kinds above.")],
     *,
     argument: Annotated[
         list[str] | None,

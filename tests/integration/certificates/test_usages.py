@@ -4,6 +4,7 @@ import pytest
 
 from tests.integration.certificates.inventory import Inventory, inventory, meanwhile, uncommitted
 from tests.integration.notifications.household import DAY, NOON
+from workers.certificates.acknowledgement import acknowledge_replaced
 from workers.certificates.usages import add_usage, list_usages, move_usage, remove_usage
 from workers.database.pool import Connection
 from workers.errors import ConflictError, InvalidRequestError, NotFoundError
@@ -214,3 +215,27 @@ def test_a_usage_that_is_moved_twice_at_once_ends_where_the_second_put_it(
             first.commit()
             second.result()
     assert places(acme) == [("Billing", "shop", 1)]
+
+
+def test_a_replaced_version_that_was_acknowledged_warns_no_more(connection: Connection) -> None:
+    acme = inventory(connection)
+    old = acme.keep("web", days_left=35)
+    acme.use("web", "Billing")
+    acme.renew("web")
+    assert acme.warns(old)
+    assert acknowledge(acme, "web") == 1
+    assert not acme.warns(old)
+    # Nor when its dates are gone through again.
+    connection.execute("SELECT keywright.schedule_notices(%s)", [[old]])
+    assert not acme.warns(old)
+    with pytest.raises(ConflictError, match="no replaced version"):
+        acknowledge(acme, "web")
+
+
+def acknowledge(acme: Inventory, unique_name: str) -> int:
+    return acknowledge_replaced(
+        acme.connection,
+        organization_id=acme.organization_id,
+        unique_name=unique_name,
+        now=NOON,
+    )

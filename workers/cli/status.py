@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from workers.cli.output import JsonOption, console, in_words, print_json, print_table
+from workers.cli.output import JsonOption, cell, console, in_words, print_json, print_table
 from workers.database.open import open_database
 from workers.database.pool import Connection, connect, database_clock
 from workers.database.schema import check_schema
@@ -145,6 +145,10 @@ def _show(found: Status) -> None:
         last = found.notices.last_scan_at
         when = f"{last.astimezone():%Y-%m-%d %H:%M:%S}" if last else "never"
         console.print(f"Last scan {when}")
+        waiting = [found.notices.oldest_unplanned_at, found.notices.oldest_unsent_at]
+        oldest = min((moment for moment in waiting if moment is not None), default=None)
+        since = f"waits since {cell(oldest)}" if oldest else "none waits"
+        console.print(f"Oldest due notice: {since}")
     depths = {depth.queue: depth for depth in found.depths}
     if found.queues:
         print_table(

@@ -1,9 +1,12 @@
 """From a digest to the subject and the two bodies of its mail. Pure, the templates aside."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from typing import Any, Literal, TypedDict
+
+from markupsafe import escape
 
 from workers.notifications.message_templates import load_template
 from workers.notifications.plain_text import plain, shorten
@@ -26,6 +29,8 @@ _MAX_PLACES = 20
 _MAX_VALUE_LENGTH = 200  # a distinguished name may be of any length
 _MIN_LABEL_LENGTH = 16
 _SOON_DAYS = 10
+# Stands for the recipient's name. Of private use, so that no text of ours or others' holds it.
+_ANYBODY = "\ue000"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,13 +94,25 @@ class _Entry(TypedDict):
 
 def render_digest(digest: Digest, *, now: datetime) -> RenderedMail:
     """Render the mail of a digest with at least one item, most urgent first."""
+    # Those who hear of a certificate mostly hear of the same ones: only the name is their own.
+    mail = _render_for_anybody(replace(digest, recipient_name=_ANYBODY), now)
+    name = plain(digest.recipient_name)
+    return RenderedMail(
+        subject=mail.subject,
+        text=mail.text.replace(_ANYBODY, name),
+        html=mail.html.replace(_ANYBODY, escape(name)),
+    )
+
+
+@lru_cache(maxsize=64)
+def _render_for_anybody(digest: Digest, now: datetime) -> RenderedMail:
     zone = zone_or_utc(digest.time_zone)
     items = sorted(digest.items, key=lambda item: (item.not_after, item.unique_name))
     entries = [_entry(item, now, zone) for item in items[:MAX_ENTRIES]]
     values: dict[str, Any] = {
         "organization": plain(digest.organization),
         "is_sandbox": digest.is_sandbox,
-        "recipient_name": plain(digest.recipient_name),
+        "recipient_name": _ANYBODY,
         "time_zone": str(zone),
         "reason": plain(digest.reason),
         "headline": headline([item.not_after for item in items], now, zone),

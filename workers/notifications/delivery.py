@@ -40,7 +40,7 @@ from workers.notifications.store import (
 log = structlog.get_logger(__name__)
 
 # Each step costs a commit. A worker that is killed leaves as many mails in doubt, to be sent again.
-_AT_A_TIME = 5
+_AT_A_TIME = 10
 _NOT_TRIED = SendOutcome("deferred", code=None, reply="It was not tried yet.")
 
 

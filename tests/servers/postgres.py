@@ -60,7 +60,8 @@ class PostgresServer:
         try:
             yield self._conninfo(name)
         finally:
-            with self._administer() as connection:
+            # Whoever owns a database may not end the autovacuum that happens to be in it.
+            with self._administer(user="postgres") as connection:
                 connection.execute(
                     SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name))
                 )
@@ -85,6 +86,7 @@ class PostgresServer:
         return make_conninfo(self._server.conninfo, dbname=database)
 
     @contextmanager
-    def _administer(self) -> Iterator[Connection]:
-        with psycopg.connect(self._conninfo("template1"), autocommit=True) as connection:
+    def _administer(self, *, user: str | None = None) -> Iterator[Connection]:
+        conninfo = make_conninfo(self._conninfo("template1"), user=user)
+        with psycopg.connect(conninfo, autocommit=True) as connection:
             yield connection

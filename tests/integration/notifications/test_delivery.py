@@ -194,6 +194,21 @@ def test_at_the_last_attempt_what_is_left_is_given_up_on_record(
     assert told(connection, state="failed") == {("Holly", "web", 10)}
 
 
+def test_what_was_given_up_is_taken_up_again_when_its_job_is_retried(
+    connection: Connection, acme: Household, office: Office, smtp_sink: SmtpSink
+) -> None:
+    smtp_sink.defer(f"holly-{acme.organization_id}@example.org", "451 4.7.1 greylisted", times=1)
+    [job_id] = office.scan()
+    connection.execute("UPDATE keywright.job SET max_attempts = 1 WHERE job_id = %s", [job_id])
+    with pytest.raises(MailGivenUpError):
+        office.deliver(job_id)
+    connection.execute("UPDATE keywright.job SET attempt = 0 WHERE job_id = %s", [job_id])
+    make_due_again(connection, job_id)
+    office.deliver(job_id)
+    assert told(connection, state="sent") == {("Holly", "web", 10)}
+    assert deliveries(connection) == [("accepted", 2, 250)]
+
+
 def test_a_mail_server_out_of_reach_defers_everything(
     connection: Connection, acme: Household, office: Office, smtp_sink: SmtpSink
 ) -> None:

@@ -4,11 +4,22 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+import structlog
 
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitmqNode
 from tests.servers.smtp import SmtpSink
 from workers.database.pool import Connection
+
+
+@pytest.fixture(autouse=True)
+def _brief_log() -> Iterator[None]:
+    """Keep the log short: many things fail here, and all their local variables take a while."""
+    before = structlog.get_config()
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@ import fcntl
 import os
 import signal
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, LiteralString
 
 import psycopg
@@ -156,14 +157,20 @@ def test_backends_that_outlive_a_killed_server_are_ended(folder: DataFolder) -> 
         assert psql.wait() != 0
 
 
-BUSY: LiteralString = (
-    "SELECT pid FROM pg_stat_activity WHERE query LIKE '%1e12%' AND pid <> pg_backend_pid()"
-)
+# By its beginning: who asked this before, and is not quite gone, has the number in its query too.
+BUSY: LiteralString = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT count%'"
 
 
-def start_psql(conninfo: str, statement: str) -> subprocess.Popen[bytes]:
+@contextmanager
+def start_psql(conninfo: str, statement: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a statement from another process, which ends with the block at the latest."""
     command = [str(program("psql")), conninfo, "-c", statement]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    psql = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with psql:
+        try:
+            yield psql
+        finally:
+            psql.kill()
 
 
 def test_a_stale_process_id_does_not_stand_in_the_way(folder: DataFolder) -> None:

@@ -1,20 +1,9 @@
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from tests.integration.jobs.workbench import Workbench
 from workers.database.pool import Pool, open_pool
-
-
-@pytest.fixture(autouse=True)
-def _brief_log() -> Iterator[None]:
-    """Keep the log short: many jobs fail here, and all their local variables take a while."""
-    before = structlog.get_config()
-    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
-    yield
-    structlog.configure(**before)
 
 
 @pytest.fixture

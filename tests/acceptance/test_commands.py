@@ -1,6 +1,7 @@
 """The commands that run all the time, and the way from an empty folder to a first notice."""
 
 import signal
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,12 @@ def stop(process: Running, how: signal.Signals = signal.SIGTERM) -> str:
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
     return said
+
+
+def test_it_says_its_version_and_starts_nothing(keywright: Keywright) -> None:
+    done = keywright.run("--version")
+    assert (done.returncode, done.stdout) == (0, f"keywright {version('keywright')}\n")
+    assert not keywright.data_dir.exists()
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])

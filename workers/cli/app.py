@@ -12,9 +12,12 @@ from workers.cli import (
     database,
     demo,
     enqueueing,
+    fields,
     jobs,
+    keys,
     notices,
     organizations,
+    reencryption,
     running,
     status,
     usages,
@@ -37,16 +40,26 @@ app = typer.Typer(
 )
 
 
+def _show_version(*, asked: bool) -> None:
+    if asked:
+        typer.echo(f"keywright {version('keywright')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     *,
-    show_version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)
+    _show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Show the version and exit.",
+            is_eager=True,
+            callback=lambda asked: _show_version(asked=asked),
+        ),
     ] = False,
 ) -> None:
-    if show_version:
-        typer.echo(f"keywright {version('keywright')}")
-        raise typer.Exit
+    pass
 
 
 demo.register(app)
@@ -55,6 +68,9 @@ database.register(app)
 organizations.register(app)
 certificates.register(app)
 usages.register(app)
+keys.register(app)
+fields.register(app)
+reencryption.register(app)
 notices.register(app)
 jobs.register(app)
 enqueueing.register(app)

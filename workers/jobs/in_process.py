@@ -2,10 +2,12 @@
 
 Each worker process takes due jobs from the ledger itself (``SKIP LOCKED``), a few more than it has
 threads, and feeds them to dramatiq's in-memory broker. The ledger keeps everything durable, so no
-second queue is needed, and several processes share the work.
+second queue is needed, and several processes share the work. What a process has taken beyond its
+threads it gives back when these are at work on something long: another may be idle.
 """
 
 import threading
+import time
 from collections.abc import Sequence
 from queue import Queue as MemoryQueue
 
@@ -16,6 +18,9 @@ from workers.contract import Queue
 from workers.database.pool import Pool
 from workers.jobs.relay import RelayLoop, offer_some, withdraw
 
+HOARDING_SECONDS = 0.1
+"""So long hints may wait behind threads none of which begins or ends a job."""
+
 
 class InProcessBroker(StubBroker):
     """dramatiq's in-memory broker, without delay queues: the ledger delays."""
@@ -24,6 +29,8 @@ class InProcessBroker(StubBroker):
         super().__init__(middleware)
         # Offered by this process, and not executed yet.
         self.outstanding: set[int] = set()
+        self.begun: set[int] = set()
+        self.last_motion = time.monotonic()
         self.outstanding_lock = threading.Lock()
 
     def declare_queue(self, queue_name: str) -> None:
@@ -33,22 +40,37 @@ class InProcessBroker(StubBroker):
             self.queues[queue_name] = MemoryQueue()
             self.emit_after("declare_queue", queue_name)
 
+    def begin(self, job_id: int) -> None:
+        """Note that a thread follows the hint for ``job_id``."""
+        with self.outstanding_lock:
+            self.begun.add(job_id)
+            self.last_motion = time.monotonic()
+
     def settle(self, job_id: int) -> None:
         """Note that the hint for ``job_id`` has been followed."""
         with self.outstanding_lock:
             self.outstanding.discard(job_id)
+            self.begun.discard(job_id)
+            self.last_motion = time.monotonic()
 
 
 class InProcessRelay:
-    """Feeds one worker process from the ledger."""
+    """Feeds one worker process from the ledger: ``room`` hints at a time for ``threads``."""
 
     def __init__(
-        self, pool: Pool, broker: InProcessBroker, queues: Sequence[Queue], *, room: int
+        self,
+        pool: Pool,
+        broker: InProcessBroker,
+        queues: Sequence[Queue],
+        *,
+        room: int,
+        threads: int,
     ) -> None:
         self._pool = pool
         self._broker = broker
         self._queues = queues
         self._room = room
+        self._threads = threads
         self._loop = RelayLoop(self._step, name="relay")
 
     def start(self) -> None:
@@ -70,7 +92,15 @@ class InProcessRelay:
     def _step(self) -> int:
         with self._broker.outstanding_lock:
             room = self._room - len(self._broker.outstanding)
-        if room <= 0:
+            idle_for = time.monotonic() - self._broker.last_motion
+            busy = len(self._broker.begun) >= self._threads and idle_for > HOARDING_SECONDS
+            hoarded = self._broker.outstanding - self._broker.begun if busy else set()
+            self._broker.outstanding -= hoarded
+        if hoarded:
+            # Their hints stay in memory: whoever follows one finds the job done, or does it.
+            with self._pool.connection() as connection:
+                withdraw(connection, list(hoarded))
+        if room <= 0 or busy:
             return 0
         with self._pool.connection() as connection:
             hints = offer_some(connection, self._queues, room)

@@ -48,8 +48,10 @@ class WorkerLifecycle(Middleware):
         if isinstance(broker, InProcessBroker):
             # Twice the threads: the next job is at hand when one ends, and few wait for a process
             # that may die.
-            room = 2 * worker.worker_threads
-            self._relay = InProcessRelay(self._pools[0], broker, self._queues, room=room)
+            threads = worker.worker_threads
+            self._relay = InProcessRelay(
+                self._pools[0], broker, self._queues, room=2 * threads, threads=threads
+            )
             self._relay.start()
         log.info("worker started", threads=worker.worker_threads, queues=list(self._queues))
 
@@ -82,8 +84,13 @@ def declare_actors(broker: Broker, execution: Execution, queues: Sequence[Queue]
     """Give each queue its actor: it takes a hint and executes the job it points at."""
 
     def follow_hint(job_id: int) -> None:
-        execution.execute(job_id)
-        if isinstance(broker, InProcessBroker):
+        if not isinstance(broker, InProcessBroker):
+            execution.execute(job_id)
+            return
+        broker.begin(job_id)
+        try:
+            execution.execute(job_id)
+        finally:
             broker.settle(job_id)
 
     for priority, queue in enumerate(Queue):

@@ -37,7 +37,7 @@ def feeding(
     pool: Pool, broker: InProcessBroker, *, room: int, queues: tuple[Queue, ...] = QUEUES
 ) -> Iterator[InProcessRelay]:
     """Relay into ``broker`` for the length of the block."""
-    relay = InProcessRelay(pool, broker, queues, room=room)
+    relay = InProcessRelay(pool, broker, queues, room=room, threads=1)
     relay.start()
     try:
         yield relay
@@ -151,7 +151,41 @@ def test_jobs_that_fail_in_any_way_keep_no_room_from_others(
     until(lambda: states(connection)[good] == "succeeded", "the good job to be done", seconds=10)
 
 
-def test_a_worker_that_stops_keeps_no_offer_back(connection: Connection, conninfo: str) -> None:
+def test_what_waits_behind_something_long_is_given_back_to_the_others(
+    connection: Connection, pool: Pool, broker: InProcessBroker
+) -> None:
+    begun, waiting = new_jobs(connection, 2)
+    with feeding(pool, broker, room=2):
+        until(lambda: len(broker.outstanding) == 2, "both to be offered")
+        broker.begin(begun)
+        until(lambda: states(connection)[waiting] == "scheduled", "the other to be given back")
+        assert broker.outstanding == {begun}
+        broker.settle(begun)
+        until(lambda: broker.outstanding == {waiting}, "it to be taken again")
+
+
+def test_two_long_jobs_run_in_two_processes(connection: Connection, conninfo: str) -> None:
+    both = threading.Barrier(3)
+
+    def handle(_request: Plain, _job: RunningJob) -> None:
+        both.wait(30)
+
+    new_jobs(connection, 2)
+    with ExitStack() as stack:
+        for _ in range(2):
+            settings = Settings(worker_threads=1, shutdown_grace_seconds=0)
+            broker = compose_worker(settings, conninfo, handlers={Plain: handle})
+            worker = dramatiq.Worker(broker, worker_threads=1, worker_timeout=100)
+            worker.start()
+            stack.callback(worker.stop, timeout=20_000)
+        both.wait(30)
+        until(lambda: set(states(connection).values()) == {"succeeded"}, "both to succeed")
+
+
+def test_a_worker_that_stops_keeps_no_offer_back(
+    connection: Connection, conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.jobs.in_process.HOARDING_SECONDS", 60)
     gate = threading.Event()
     settings = Settings(worker_threads=1, shutdown_grace_seconds=30)
     running, *waiting = new_jobs(connection, 5)

@@ -5,7 +5,7 @@
 -- always hold are constraints with names that read as sentences; the code relies on them.
 
 CREATE SCHEMA keywright;
-COMMENT ON SCHEMA keywright IS 'keywright schema version 1';
+COMMENT ON SCHEMA keywright IS 'keywright schema version 2';
 
 
 -- Tells this installation's messages from those of any other: part of every Message-ID.
@@ -45,9 +45,11 @@ CREATE TABLE keywright.member (
     profile          keywright.member_profile NOT NULL DEFAULT 'standard',
     -- receive_expiration_notices  the holders of the model's rule 51
     -- modify_all_data             counts as an administrator for notices (rule 51)
+    -- view_encrypted_data         sees encrypted fields unmasked (rule 47)
     permissions      text[]      NOT NULL DEFAULT '{}'
         CONSTRAINT permissions_are_known
-        CHECK (permissions <@ ARRAY['receive_expiration_notices', 'modify_all_data']),
+        CHECK (permissions <@ ARRAY['receive_expiration_notices', 'modify_all_data',
+                                    'view_encrypted_data']),
     active           boolean     NOT NULL DEFAULT true,   -- a deactivated member is never told anything
     time_zone        text,                                -- for the dates in their mail; NULL: the organization's
     created_at       timestamptz NOT NULL DEFAULT now(),
@@ -175,6 +177,9 @@ CREATE TABLE keywright.certificate_version (
     key_size         integer,                              -- bits; NULL where the algorithm says it
     certificate_der  bytea,
     chain_der        bytea[]     NOT NULL DEFAULT '{}',    -- the issuers that came with it, nearest first
+    -- PKCS #8, as ciphertext under the organization's master key: an encrypted field like any other
+    -- (certificate.private_key). NULL for what was imported as a public certificate.
+    private_key      bytea,
     -- Since when keywright answers for it. A tier that was due before is recorded as already past.
     known_since      timestamptz NOT NULL DEFAULT now(),
     replaced_at      timestamptz,                          -- a later version or certificate took its place
@@ -370,4 +375,292 @@ CREATE TABLE keywright.delivery (
     begun_at       timestamptz NOT NULL,
     finished_at    timestamptz,
     PRIMARY KEY (digest_id, channel)
+);
+
+
+-- --------------------------------------------------------------------------------- master keys --
+
+CREATE TYPE keywright.master_key_state AS ENUM (
+    'pre_active',   -- stored and readable by every process; encrypts nothing yet
+    'active',       -- encrypts and decrypts: one per organization
+    'suspended',    -- neither, until it is archived again
+    'archived',     -- decrypts only (SP 800-57: deactivated)
+    'compromised',  -- decrypts only, and its values are to be re-encrypted soon
+    'destroyed'     -- its material is gone; an import of its export brings it back as archived
+);
+
+-- The legal moves of a master key (SP 800-57 part 1 §7; back from destroyed is the model's rule 43).
+CREATE TABLE keywright.master_key_transition (
+    from_state  keywright.master_key_state NOT NULL,
+    to_state    keywright.master_key_state NOT NULL,
+    PRIMARY KEY (from_state, to_state)
+);
+INSERT INTO keywright.master_key_transition (from_state, to_state) VALUES
+    ('pre_active', 'active'), ('pre_active', 'destroyed'),
+    ('active', 'archived'), ('active', 'compromised'),
+    ('suspended', 'archived'), ('suspended', 'compromised'), ('suspended', 'destroyed'),
+    ('archived', 'suspended'), ('archived', 'compromised'), ('archived', 'destroyed'),
+    ('compromised', 'destroyed'),
+    ('destroyed', 'archived');
+
+CREATE TYPE keywright.master_key_origin AS ENUM (
+    'generated',  -- made here
+    'uploaded'    -- brought by the organization
+);
+
+-- A master key, without its material: that is in master_key_wrap, and only as a root key wrapped it.
+CREATE TABLE keywright.master_key (
+    master_key_id    bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    organization_id  bigint      NOT NULL REFERENCES keywright.organization,
+    -- Stands in every value that it encrypts (u32), and is never used again (rule 44).
+    key_number       bigint      NOT NULL CHECK (key_number BETWEEN 1 AND 4294967295),
+    state            keywright.master_key_state NOT NULL,
+    -- Who moved it here, why and when: told in the statement that moves it, kept in the history.
+    state_actor      text        NOT NULL CHECK (length(state_actor) BETWEEN 1 AND 200),
+    state_reason     text        NOT NULL CHECK (length(state_reason) BETWEEN 1 AND 500),
+    state_since      timestamptz NOT NULL DEFAULT now(),
+    origin           keywright.master_key_origin NOT NULL,
+    check_value      bytea       NOT NULL CHECK (length(check_value) = 5),   -- AES-CMAC of a zero block (X9.24-1)
+    fingerprint      bytea       NOT NULL CHECK (length(fingerprint) = 32),  -- HMAC-SHA-256 under the key itself
+    uses_leased      bigint      NOT NULL DEFAULT 0 CHECK (uses_leased >= 0),  -- encryptions, counted in blocks ahead of use
+    destroy_at       timestamptz,                      -- its destruction is scheduled, and can still be cancelled
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT key_numbers_are_never_reused UNIQUE (organization_id, key_number),
+    CONSTRAINT a_secret_is_used_once UNIQUE (fingerprint),
+    CONSTRAINT active_keys_are_not_to_be_destroyed
+        CHECK (destroy_at IS NULL OR state NOT IN ('active', 'destroyed'))
+);
+CREATE UNIQUE INDEX one_active_key_per_organization
+    ON keywright.master_key (organization_id) WHERE state = 'active';
+CREATE INDEX master_key_destroy_at ON keywright.master_key (destroy_at) WHERE destroy_at IS NOT NULL;
+
+-- Every move of every master key. The reference makes an illegal move impossible.
+CREATE TABLE keywright.master_key_history (
+    master_key_id  bigint      NOT NULL REFERENCES keywright.master_key,
+    moved_at       timestamptz NOT NULL,
+    from_state     keywright.master_key_state,         -- NULL: it was made
+    to_state       keywright.master_key_state NOT NULL,
+    actor          text        NOT NULL,
+    reason         text        NOT NULL,
+    history_id     bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    CONSTRAINT moves_are_legal FOREIGN KEY (from_state, to_state)
+        REFERENCES keywright.master_key_transition
+);
+CREATE INDEX master_key_history_key ON keywright.master_key_history (master_key_id);
+
+CREATE FUNCTION keywright.record_master_key_move() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.state_since := clock_timestamp();
+    INSERT INTO keywright.master_key_history
+           (master_key_id, moved_at, from_state, to_state, actor, reason)
+    VALUES (NEW.master_key_id, NEW.state_since, CASE WHEN TG_OP = 'UPDATE' THEN OLD.state END,
+            NEW.state, NEW.state_actor, NEW.state_reason);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER master_key_moves BEFORE UPDATE OF state ON keywright.master_key
+    FOR EACH ROW WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION keywright.record_master_key_move();
+CREATE TRIGGER master_key_begins AFTER INSERT ON keywright.master_key
+    FOR EACH ROW EXECUTE FUNCTION keywright.record_master_key_move();
+
+-- What an organization once had, it always has: an active key. Checked at the end of a transaction.
+CREATE FUNCTION keywright.require_an_active_key() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM keywright.master_key
+                    WHERE organization_id = OLD.organization_id AND state = 'active') THEN
+        RAISE EXCEPTION 'organization % would be left without an active master key', OLD.organization_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'an_active_key_gives_way_to_another';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER an_active_key_gives_way_to_another AFTER UPDATE OF state ON keywright.master_key
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (OLD.state = 'active' AND NEW.state <> 'active')
+    EXECUTE FUNCTION keywright.require_an_active_key();
+
+CREATE FUNCTION keywright.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% of % is not allowed', TG_OP, TG_TABLE_NAME USING ERRCODE = 'check_violation';
+END $$;
+CREATE TRIGGER master_keys_are_never_deleted BEFORE DELETE OR TRUNCATE ON keywright.master_key
+    FOR EACH STATEMENT EXECUTE FUNCTION keywright.refuse();
+CREATE TRIGGER history_is_never_changed
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON keywright.master_key_history
+    FOR EACH STATEMENT EXECUTE FUNCTION keywright.refuse();
+
+-- A master key's material, wrapped. While a root key takes the place of another, each master key has
+-- two rows here, so every process can read it, whichever of the two root keys it knows.
+CREATE TABLE keywright.master_key_wrap (
+    master_key_id  bigint      NOT NULL REFERENCES keywright.master_key,
+    root_key       text        NOT NULL,               -- names it: file:…, aws-kms:…, pkcs11:…; holds no secret
+    wrapped_key    bytea       NOT NULL,
+    wrapped_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (master_key_id, root_key)
+);
+CREATE INDEX master_key_wrap_root_key ON keywright.master_key_wrap (root_key);
+
+-- How often an organization's active key gives way to a new one by itself.
+CREATE TABLE keywright.rotation_policy (
+    organization_id  bigint   PRIMARY KEY REFERENCES keywright.organization,
+    every_days       integer  NOT NULL CHECK (every_days BETWEEN 1 AND 3650),
+    reencrypt        boolean  NOT NULL DEFAULT true    -- and have the encrypted fields follow
+);
+
+
+-- ----------------------------------------------------------------------------- encrypted fields --
+
+CREATE TYPE keywright.field_state AS ENUM (
+    'plaintext',   -- registered; nothing is encrypted yet
+    'encrypting',  -- new values are encrypted, a run encrypts the old ones; readers accept both
+    'encrypted',   -- every value is ciphertext
+    'decrypting'   -- new values are plaintext, a run decrypts the old ones; readers accept both
+);
+
+CREATE TYPE keywright.mask_type AS ENUM ('all', 'last_four', 'credit_card', 'ssn', 'sin', 'nino');
+
+-- A column whose values are keywright ciphertext: the registry.
+CREATE TABLE keywright.encrypted_field (
+    field_id             uuid        PRIMARY KEY DEFAULT gen_random_uuid(),  -- in the associated data: names may change
+    field_name           text        NOT NULL CONSTRAINT field_names_are_unique UNIQUE
+        CONSTRAINT field_names_are_plain CHECK (field_name ~ '^[a-z][a-z0-9_.]{0,62}$'),
+    connection_name      text        CHECK (connection_name ~ '^[a-z][a-z0-9_]{0,30}$'),  -- NULL: this database
+    table_schema         text        NOT NULL,
+    table_name           text        NOT NULL,
+    column_name          text        NOT NULL,
+    column_type          text        NOT NULL CHECK (column_type IN ('bytea', 'text')),
+    key_columns          text[]      NOT NULL CHECK (cardinality(key_columns) BETWEEN 1 AND 8),
+    key_types            text[]      NOT NULL,         -- as the associated data tells them apart
+    organization_column  text,                         -- says per row whose it is; or all rows are one's:
+    organization_id      bigint      REFERENCES keywright.organization,
+    mask_type            keywright.mask_type NOT NULL DEFAULT 'all',
+    mask_character       text        NOT NULL DEFAULT '*' CHECK (mask_character IN ('*', 'X')),
+    state                keywright.field_state NOT NULL DEFAULT 'plaintext',
+    registered_at        timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT a_column_is_registered_once
+        UNIQUE NULLS NOT DISTINCT (connection_name, table_schema, table_name, column_name),
+    CONSTRAINT rows_belong_to_somebody
+        CHECK ((organization_column IS NULL) <> (organization_id IS NULL)),
+    CONSTRAINT key_columns_have_types CHECK (cardinality(key_types) = cardinality(key_columns))
+);
+CREATE INDEX encrypted_field_table
+    ON keywright.encrypted_field (connection_name, table_schema, table_name);
+-- Our own: the private keys of certificates. The id stands in their associated data and never changes.
+INSERT INTO keywright.encrypted_field
+       (field_id, field_name, table_schema, table_name, column_name, column_type, key_columns,
+        key_types, organization_column, state)
+VALUES ('6b657977-7269-4768-8474-000000000001', 'certificate.private_key', 'keywright',
+        'certificate_version', 'private_key', 'bytea', '{version_id}', '{bigint}',
+        'organization_id', 'encrypted');
+
+
+-- -------------------------------------------------------------------------------- re-encryption --
+
+CREATE TYPE keywright.reencryption_purpose AS ENUM (
+    'reencrypt',  -- bring every value under the organization's active key
+    'encrypt',    -- the same, and plaintext too
+    'decrypt'     -- turn every value back into plaintext
+);
+
+CREATE TYPE keywright.reencryption_state AS ENUM (
+    'starting',    -- asked for; the write fence and the plan are still to come
+    'rewriting',   -- workers rewrite ranges; pass 1 is everything, later ones what was left
+    'verifying',   -- two censuses found nothing left: workers open every value under the target key
+    'paused',      -- by a person, or because something must be seen to first; waiting_for says what
+    'cancelled',   -- finished: what was rewritten stays so
+    'completed'    -- finished: nothing left but what is in quarantine
+);
+
+-- A bulk run for one organization.
+CREATE TABLE keywright.reencryption_run (
+    run_id           bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    organization_id  bigint      NOT NULL REFERENCES keywright.organization,
+    purpose          keywright.reencryption_purpose NOT NULL,
+    field_ids        uuid[]      NOT NULL CHECK (cardinality(field_ids) > 0),
+    target_number    bigint,                           -- the key that all values move to; NULL: none, they become plaintext
+    state            keywright.reencryption_state NOT NULL DEFAULT 'starting',
+    resume_state     keywright.reencryption_state,     -- where a paused run goes on
+    waiting_for      text,                             -- why it goes slowly, or not at all, right now
+    options          jsonb       NOT NULL,             -- workers, transaction time, limits
+    plan             jsonb,                            -- what the dry run or the start predicted
+    pass             integer     NOT NULL DEFAULT 1,
+    zero_censuses    smallint    NOT NULL DEFAULT 0,   -- in a row, begun after the fence
+    fenced_at        timestamptz,                      -- no writer is left that knew the key before
+    requested_by     text        NOT NULL,
+    requested_at     timestamptz NOT NULL DEFAULT now(),
+    started_at       timestamptz,
+    finished_at      timestamptz,
+    report           jsonb,
+    CONSTRAINT finished_runs_have_an_end
+        CHECK ((state IN ('cancelled', 'completed')) = (finished_at IS NOT NULL)),
+    CONSTRAINT paused_runs_know_where_to_go_on CHECK ((state = 'paused') = (resume_state IS NOT NULL)),
+    CONSTRAINT decryption_alone_has_no_target CHECK ((target_number IS NULL) = (purpose = 'decrypt'))
+);
+-- Two runs of one organization would undo each other's work.
+CREATE UNIQUE INDEX one_run_at_a_time_per_organization
+    ON keywright.reencryption_run (organization_id) WHERE state NOT IN ('cancelled', 'completed');
+
+-- A piece of a table that one worker rewrites or verifies at a time. Columns of one table go together.
+CREATE TABLE keywright.reencryption_range (
+    range_id      bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id        bigint      NOT NULL REFERENCES keywright.reencryption_run,
+    pass          integer     NOT NULL,
+    is_check      boolean     NOT NULL DEFAULT false,  -- of the verification
+    field_ids     uuid[]      NOT NULL,                -- the columns: all of one table
+    by_blocks     boolean     NOT NULL,                -- in physical order, else by primary key
+    lower_bound   jsonb,                               -- a block number, or a key as a list; NULL: from the start
+    upper_bound   jsonb,                               -- exclusive; NULL: to the end
+    position      jsonb,                               -- rewritten up to here
+    job_id        bigint,                              -- the job at work on it, and its claim: the range is free
+    claim         uuid,                                -- again as soon as no job is running under that claim
+    rewritten     bigint      NOT NULL DEFAULT 0,      -- rows; or verified, in a check
+    conflicts     bigint      NOT NULL DEFAULT 0,      -- rows that somebody else wrote, or kept locked, meanwhile
+    quarantined   bigint      NOT NULL DEFAULT 0,      -- values
+    finished_at   timestamptz,
+    CONSTRAINT claims_are_of_a_job CHECK ((claim IS NULL) = (job_id IS NULL)),
+    CONSTRAINT finished_ranges_are_free CHECK (finished_at IS NULL OR claim IS NULL)
+) WITH (fillfactor = 50);
+CREATE INDEX reencryption_range_open
+    ON keywright.reencryption_range (run_id, range_id) WHERE finished_at IS NULL;
+CREATE INDEX reencryption_range_run ON keywright.reencryption_range (run_id, pass);
+
+CREATE TYPE keywright.quarantine_class AS ENUM (
+    'malformed',        -- begins like a ciphertext and is none
+    'unknown_key',      -- names a key that the organization never had
+    'destroyed_key',    -- names a key whose material is gone
+    'suspended_key',    -- names a key that may not be used for now
+    'tag_mismatch',     -- damaged or forged: it does not authenticate
+    'moved_row',        -- authenticates as the value of another row, field or organization
+    'plaintext_found'   -- is no ciphertext, in a field that holds nothing else
+);
+
+-- A value that a run could not open: left as it is, so that it can be seen to.
+CREATE TABLE keywright.quarantine (
+    quarantine_id    bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    field_id         uuid        NOT NULL REFERENCES keywright.encrypted_field,
+    organization_id  bigint      NOT NULL REFERENCES keywright.organization,
+    row_key          text[]      NOT NULL,             -- the primary key, as Postgres writes it
+    class            keywright.quarantine_class NOT NULL,
+    key_number       bigint,                           -- that the value names, if it names one
+    value_hash       bytea       NOT NULL CHECK (length(value_hash) = 32),  -- SHA-256 of the stored value: is it still the same?
+    first_seen_at    timestamptz NOT NULL,
+    first_run_id     bigint      NOT NULL REFERENCES keywright.reencryption_run,
+    last_seen_at     timestamptz NOT NULL,
+    last_run_id      bigint      NOT NULL REFERENCES keywright.reencryption_run,
+    last_pass        integer     NOT NULL,
+    resolved_at      timestamptz,                      -- opened after all, rewritten by its owner, or gone
+    CONSTRAINT a_value_is_quarantined_once UNIQUE (field_id, row_key)
+);
+CREATE INDEX quarantine_open ON keywright.quarantine (organization_id, field_id) WHERE resolved_at IS NULL;
+CREATE INDEX quarantine_key ON keywright.quarantine (organization_id, key_number) WHERE resolved_at IS NULL;
+
+
+-- ------------------------------------------------------------------------------- announcements --
+
+-- What happened, for whoever cares, written in the transaction of the change (CloudEvents 1.0).
+CREATE TABLE keywright.announcement (
+    announcement_id  bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_id         uuid        NOT NULL DEFAULT gen_random_uuid() UNIQUE,
+    kind             text        NOT NULL CHECK (kind ~ '^[a-z][a-z_]*\.[a-z][a-z_]*$'),  -- past tense: master_key.rotated
+    organization_id  bigint      REFERENCES keywright.organization,
+    subject          text        NOT NULL,             -- what it happened to: master-key/7
+    data             jsonb       NOT NULL CHECK (jsonb_typeof(data) = 'object'),
+    occurred_at      timestamptz NOT NULL DEFAULT now()
 );

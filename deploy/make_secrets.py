@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the random passwords of compose.yaml, once, in the folder ``secrets`` beside it.
+"""Make the passwords and the root key of compose.yaml, once, in the folder ``secrets`` beside it.
 
 Usage: python3 deploy/make_secrets.py [FOLDER]
 
@@ -48,6 +48,8 @@ def secret_files() -> dict[str, str]:
         "postgres_password": secrets.token_hex(24),
         "database_password": database,
         "database_url": f"postgresql://keywright:{database}@postgres:5432/keywright",
+        # What all master keys are wrapped with: keep a copy where no backup of the database is.
+        "root_key": b64encode(secrets.token_bytes(32)).decode(),
         "broker_url": f"amqp://keywright:{broker}@rabbitmq:5672/{VIRTUAL_HOST}",
         "smtp_url": "smtp://mailpit:1025",
         "rabbitmq_definitions.json": json.dumps(definitions(broker, operator), indent=2),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from workers.contract import JobRequest, PurgeJobs, ScanExpiries
+from workers.contract import JobRequest, PurgeJobs, ReviewMasterKeys, ScanExpiries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,5 +23,6 @@ TIMETABLE: tuple[Schedule, ...] = (
     # Often enough that every organization's sending hour is met within five minutes; a scan that
     # finds nothing due costs one look into an index.
     Schedule(name="expiry-scan", cron="*/5 * * * *", request=ScanExpiries()),
+    Schedule(name="master-key-review", cron="7 * * * *", request=ReviewMasterKeys()),
     Schedule(name="job-purge", cron="17 3 * * *", request=PurgeJobs()),
 )

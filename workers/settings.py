@@ -5,6 +5,7 @@ that passwords need not stand in an environment.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from workers.errors import InvalidRequestError
 
 PREFIX = "KEYWRIGHT_"
+CONNECTION_PREFIX = f"{PREFIX}CONNECTION_"
+ROOT_KEY_SCHEMES = ("file:", "aws-kms:", "pkcs11:")
 
 
 def _url(*schemes: str) -> AfterValidator:
@@ -47,6 +50,23 @@ def _is_unambiguous(url: str) -> bool:
     return parts.netloc.count("@") <= 1 and all(not port or port.isdecimal() for port in ports)
 
 
+def _check_root_key(text: str) -> str:
+    if not text.startswith(ROOT_KEY_SCHEMES):
+        raise ValueError(f"must begin with {', '.join(ROOT_KEY_SCHEMES[:-1])} or pkcs11:")
+    return text
+
+
+def _check_connection_name(name: str) -> str:
+    if not re.fullmatch("[a-z][a-z0-9_]{0,30}", name):
+        raise ValueError("the name must be a letter and up to 30 letters, digits and underscores")
+    return name
+
+
+_DatabaseUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
+_RootKey = Annotated[str, AfterValidator(_check_root_key)]
+_ConnectionName = Annotated[str, AfterValidator(_check_connection_name)]
+
+
 class Settings(BaseModel):
     """What a keywright process needs to know of its surroundings.
 
@@ -56,7 +76,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    database_url: Annotated[SecretStr, _url("postgresql", "postgres")] | None = Field(
+    database_url: _DatabaseUrl | None = Field(
         default=None, description="PostgreSQL 15 or later; without it, an embedded server is run"
     )
     broker_url: Annotated[SecretStr, _url("amqp", "amqps")] | None = Field(
@@ -69,7 +89,20 @@ class Settings(BaseModel):
         default="keywright <keywright@localhost>", description="sender of every notice"
     )
     data_dir: Path = Field(
-        default=Path(".keywright"), description="embedded database and caught mail"
+        default=Path(".keywright"), description="embedded database, its root key and caught mail"
+    )
+    root_key: _RootKey | None = Field(
+        default=None,
+        description="wraps the master keys; without it, the embedded default makes a file in the"
+        " data folder, and any other database goes without encryption",
+    )
+    former_root_key: _RootKey | None = Field(
+        default=None, description="the root key that gives way, while something is wrapped under it"
+    )
+    connections: Mapping[_ConnectionName, _DatabaseUrl] = Field(
+        default_factory=dict,
+        description="another PostgreSQL database that holds encrypted fields; they name it in lower"
+        " case",
     )
     log_level: str = Field(
         default="info",
@@ -97,6 +130,27 @@ class Settings(BaseModel):
         """Whether keywright runs its own Postgres under ``data_dir``."""
         return self.database_url is None
 
+    @property
+    def makes_root_key(self) -> bool:
+        """Whether keywright makes its root key itself, at first use."""
+        return self.root_key is None and self.embedded_database
+
+    @property
+    def effective_root_key(self) -> str:
+        """What wraps the master keys, in the form of ``root_key``.
+
+        Raises:
+            InvalidRequestError: none is named, and only the embedded default gets one by itself.
+        """
+        if self.root_key is not None:
+            return self.root_key
+        if not self.embedded_database:
+            raise InvalidRequestError(
+                f"{PREFIX}ROOT_KEY is not set, and nothing can be encrypted without a root key;"
+                " name one, such as file:/etc/keywright/root.key, aws-kms:… or pkcs11:…."
+            )
+        return f"file:{self.data_dir.absolute() / 'root.key'}"
+
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from the environment.
@@ -108,21 +162,56 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     environ = os.environ if environ is None else environ  # noqa: TID251  # this is the place
     given: dict[str, Any] = {}
     for field in Settings.model_fields:
-        name = PREFIX + field.upper()
-        path = environ.get(f"{name}_FILE")
-        if path:
-            if name in environ:
-                raise InvalidRequestError(f"{name} and {name}_FILE are both set; keep one.")
-            try:
-                given[field] = Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise InvalidRequestError(f"{name}_FILE: cannot read {path}.") from error
-        elif environ.get(name):
-            given[field] = environ[name]
+        if field != "connections":
+            value = _read(environ, PREFIX + field.upper())
+            if value is not None:
+                given[field] = value
+    given["connections"] = _read_connections(environ)
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        variable = PREFIX + str(first["loc"][0]).upper()
+        variable = _variable(*first["loc"])
         reason = first["msg"].removeprefix("Value error, ")
         raise InvalidRequestError(f"{variable}: {reason}.") from None
+
+
+def _read(environ: Mapping[str, str], name: str) -> str | None:
+    """Return what a variable says, itself or by its file; None if it says nothing."""
+    path = environ.get(f"{name}_FILE")
+    if not path:
+        return environ.get(name) or None
+    if name in environ:
+        raise InvalidRequestError(f"{name} and {name}_FILE are both set; keep one.")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequestError(f"{name}_FILE: cannot read {path}.") from error
+
+
+def _read_connections(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the URLs of ``KEYWRIGHT_CONNECTION_<NAME>`` by the name in lower case."""
+    found: dict[str, str] = {}
+    names = (
+        variable.removeprefix(CONNECTION_PREFIX).removesuffix("_FILE")
+        for variable in environ
+        if variable.startswith(CONNECTION_PREFIX)
+    )
+    for name in sorted(set(names)):
+        url = _read(environ, CONNECTION_PREFIX + name)
+        if url is None:
+            continue
+        if name.lower() in found:
+            raise InvalidRequestError(
+                f"{CONNECTION_PREFIX}{name}: is given twice, for upper and lower case are alike;"
+                " keep one."
+            )
+        found[name.lower()] = url
+    return found
+
+
+def _variable(field: str | int, *inner: str | int) -> str:
+    """Return the name of the variable that a field, or one of the connections, was read from."""
+    if field == "connections" and inner:
+        return CONNECTION_PREFIX + str(inner[0]).upper()
+    return PREFIX + str(field).upper()

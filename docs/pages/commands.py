@@ -21,7 +21,7 @@ command exits with 0, or with another code and one line that says what is wrong 
 Tables show times in the time zone of the machine; JSON has them with their offset.
 """
 
-_VALUES = {int: "NUMBER", Path: "PATH", datetime: "TIME"}
+_VALUES = {int: "NUMBER", float: "NUMBER", Path: "PATH", datetime: "TIME"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,8 @@ def test_every_setting_has_its_variable() -> None:
         "smtp_url": "smtps://h",
         "mail_from": "Notices <notices@example.org>",
         "data_dir": "/srv/keywright",
+        "root_key": "file:/etc/keywright/root.key",
+        "former_root_key": "aws-kms:alias/keywright",
         "log_level": "warning",
         "log_format": "text",
         "worker_processes": "3",
@@ -40,7 +42,7 @@ def test_every_setting_has_its_variable() -> None:
         "lease_seconds": "12.5",
         "shutdown_grace_seconds": "0",
     }
-    assert set(given_values) == set(Settings.model_fields)
+    assert {*given_values, "connections"} == set(Settings.model_fields)
     settings = load_settings({PREFIX + name.upper(): v for name, v in given_values.items()})
     assert settings.lease_seconds == 12.5
     assert settings.data_dir == Path("/srv/keywright")
@@ -64,6 +66,17 @@ def test_an_empty_variable_is_like_none() -> None:
         ("KEYWRIGHT_DATABASE_URL", f"{SECRET}"),
         ("KEYWRIGHT_BROKER_URL", f"http://u:{SECRET}@h/"),
         ("KEYWRIGHT_SMTP_URL", f"mailto:{SECRET}"),
+        ("KEYWRIGHT_ROOT_KEY", SECRET),
+        ("KEYWRIGHT_ROOT_KEY", f"/{SECRET}"),
+        ("KEYWRIGHT_ROOT_KEY", f"gcp-kms:{SECRET}"),
+        ("KEYWRIGHT_FORMER_ROOT_KEY", f"FILE:/{SECRET}"),
+        ("KEYWRIGHT_CONNECTION_BILLING", f"mysql://u:{SECRET}@h/d"),
+        ("KEYWRIGHT_CONNECTION_BILLING", SECRET),
+        ("KEYWRIGHT_CONNECTION_BILLING", f"postgresql://u:a@{SECRET}@h/d"),
+        ("KEYWRIGHT_CONNECTION_", f"postgresql://u:{SECRET}@h/d"),
+        ("KEYWRIGHT_CONNECTION_1ST", f"postgresql://u:{SECRET}@h/d"),
+        ("KEYWRIGHT_CONNECTION_A-B", f"postgresql://u:{SECRET}@h/d"),
+        (f"KEYWRIGHT_CONNECTION_{'A' * 32}", f"postgresql://u:{SECRET}@h/d"),
         ("KEYWRIGHT_LOG_LEVEL", f"debug{SECRET}"),
         ("KEYWRIGHT_LOG_LEVEL", "debug\n"),
         ("KEYWRIGHT_LOG_FORMAT", "yaml"),
@@ -127,6 +140,60 @@ def test_what_libpq_understands_is_taken(url: str) -> None:
     assert not load_settings({"KEYWRIGHT_DATABASE_URL": url}).embedded_database
 
 
+def test_other_databases_are_known_by_names_in_lower_case(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text(f"postgres://u:{SECRET}@h/crm\n", encoding="utf-8")
+    settings = load_settings(
+        {
+            "KEYWRIGHT_CONNECTION_BILLING": f"postgresql://u:{SECRET}@h/billing",
+            "KEYWRIGHT_CONNECTION_Crm_2_FILE": str(file),
+            "KEYWRIGHT_CONNECTION_FILE": "postgresql://h/file",
+            "KEYWRIGHT_CONNECTION_EMPTY": "",
+            "KEYWRIGHT_CONNECTIONS": "not a setting",
+        }
+    )
+    urls = {name: url.get_secret_value() for name, url in settings.connections.items()}
+    assert urls == {
+        "billing": f"postgresql://u:{SECRET}@h/billing",
+        "crm_2": f"postgres://u:{SECRET}@h/crm",
+        "file": "postgresql://h/file",
+    }
+    assert SECRET not in repr(settings) + settings.model_dump_json()
+
+
+def test_a_connection_given_twice_is_refused(tmp_path: Path) -> None:
+    url = f"postgresql://u:{SECRET}@h/d"
+    text = refusal({"KEYWRIGHT_CONNECTION_A": url, "KEYWRIGHT_CONNECTION_a": url})
+    assert text.startswith("KEYWRIGHT_CONNECTION_a: is given twice")
+    text = refusal({"KEYWRIGHT_CONNECTION_A": url, "KEYWRIGHT_CONNECTION_A_FILE": str(tmp_path)})
+    assert text == "KEYWRIGHT_CONNECTION_A and KEYWRIGHT_CONNECTION_A_FILE are both set; keep one."
+    text = refusal({"KEYWRIGHT_CONNECTION_A_FILE": str(tmp_path / "missing")})
+    assert text.startswith("KEYWRIGHT_CONNECTION_A_FILE: cannot read")
+
+
+def test_the_embedded_default_makes_its_own_root_key_in_the_data_folder() -> None:
+    settings = load_settings({"KEYWRIGHT_DATA_DIR": "data"})
+    assert settings.makes_root_key
+    assert settings.effective_root_key == f"file:{Path.cwd()}/data/root.key"
+
+
+@pytest.mark.parametrize("database", ["", "postgresql://h/d"])
+def test_a_root_key_that_is_named_is_taken_and_never_made(database: str) -> None:
+    settings = load_settings(
+        {"KEYWRIGHT_DATABASE_URL": database, "KEYWRIGHT_ROOT_KEY": "file:/etc/keywright/root.key"}
+    )
+    assert not settings.makes_root_key
+    assert settings.effective_root_key == "file:/etc/keywright/root.key"
+
+
+def test_a_database_of_ones_own_gets_no_root_key_by_itself() -> None:
+    settings = load_settings({"KEYWRIGHT_DATABASE_URL": f"postgresql://u:{SECRET}@h/d"})
+    assert not settings.makes_root_key
+    with pytest.raises(InvalidRequestError, match="KEYWRIGHT_ROOT_KEY is not set") as refused:
+        _ = settings.effective_root_key
+    assert SECRET not in str(refused.value)
+
+
 def test_the_cause_of_a_refusal_holds_no_value_either() -> None:
     with pytest.raises(InvalidRequestError) as refused:
         load_settings({"KEYWRIGHT_DATABASE_URL": f"mysql://u:{SECRET}@h/d"})
@@ -177,7 +244,7 @@ def test_an_empty_file_is_refused_where_a_value_was_promised(tmp_path: Path) -> 
 
 @given(name=st.sampled_from(sorted(Settings.model_fields)), value=st.text(min_size=1))
 def test_no_value_leads_to_anything_but_settings_or_a_refusal(name: str, value: str) -> None:
-    variable = PREFIX + name.upper()
+    variable = "KEYWRIGHT_CONNECTION_X" if name == "connections" else PREFIX + name.upper()
     refused: list[InvalidRequestError] = []
     try:
         settings = load_settings({variable: value})

@@ -12,14 +12,20 @@ from workers.contract import JobRequest, Queue
 from workers.database.open import open_database
 from workers.database.pool import Pool, connect, open_pool
 from workers.database.schema import check_schema
+from workers.encryption.connections import Connections
 from workers.errors import InvalidRequestError
 from workers.jobs.broker import LedgerRabbitmqBroker
 from workers.jobs.execution import Execution, Handler
 from workers.jobs.in_process import InProcessBroker
 from workers.jobs.keeper import Keeper
 from workers.jobs.worker import WorkerLifecycle, declare_actors
+from workers.keys.keyring import KeyRing
+from workers.keys.root_keys import RootKeys
+from workers.keys.root_keys.absent import AbsentRootKey
+from workers.keys.root_keys.opening import open_root_keys
 from workers.notifications.delivery import Postman
 from workers.notifications.mail_server import SmtpServer
+from workers.reencryption.tools import Tools
 from workers.settings import Settings
 from workers.subscriptions import subscriptions
 
@@ -55,7 +61,7 @@ def compose_worker(
         ledger,
         pool,
         keeper,
-        usual_handlers(settings, ledger) if handlers is None else handlers,
+        usual_handlers(settings, conninfo, ledger) if handlers is None else handlers,
         worker=f"{socket.gethostname()}:{os.getpid()}",
         lease_seconds=settings.lease_seconds,
     )
@@ -105,8 +111,8 @@ def run_worker(
         broker.close()
 
 
-def usual_handlers(settings: Settings, ledger: Pool) -> Handlers:
-    """Return the subscriptions, with the mail server of the settings and the ledger's connections.
+def usual_handlers(settings: Settings, conninfo: str, ledger: Pool) -> Handlers:
+    """Return the subscriptions, with what the settings name and the ledger's connections.
 
     Raises:
         InvalidRequestError: no mail server is named, or its URL is wrong.
@@ -118,4 +124,35 @@ def usual_handlers(settings: Settings, ledger: Pool) -> Handlers:
             " smtp://mail.example.org:587, or use `keywright up`, which catches mail in files."
         )
     server = SmtpServer.from_url(settings.smtp_url.get_secret_value())
-    return subscriptions(Postman(server, ledger, sender=settings.mail_from))
+    root_keys = open_keys(settings)
+    tools = Tools(
+        keyring=KeyRing(ledger, root_keys),
+        connections=Connections(conninfo, settings.connections),
+        ledger=ledger,
+    )
+    postman = Postman(server, ledger, sender=settings.mail_from)
+    return subscriptions(postman, root_keys, tools)
+
+
+def open_keys(settings: Settings) -> RootKeys:
+    """Return the root keys that the settings name; without any, encryption alone does not work.
+
+    Raises:
+        InvalidRequestError: a setting is wrong.
+    """
+    try:
+        _ = settings.effective_root_key
+    except InvalidRequestError as error:
+        return RootKeys(current=AbsentRootKey(str(error)))
+    return configured_root_keys(settings)
+
+
+def configured_root_keys(settings: Settings) -> RootKeys:
+    """Return the root keys that the settings name.
+
+    Raises:
+        InvalidRequestError: none is named, or one is written in no way that keywright knows.
+    """
+    return open_root_keys(
+        settings.effective_root_key, settings.former_root_key, create=settings.makes_root_key
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.keywright_command import Keywright
+from tests.acceptance.reencryption_desk import url_of
 from tests.servers.rabbitmq import RabbitmqNode
 from workers.contract import Queue
 from workers.jobs.queues import dead_letter_queue
@@ -43,6 +44,26 @@ def assert_notices_agree_with_mails(keywright: Keywright) -> None:
         assert body(mail).count("Expires") >= len(told)
 
 
+def assert_reencrypted(keywright: Keywright, said: str, *, keys: int) -> None:
+    """Every made-up patient's values are under the newest of so many master keys."""
+    for words in (f"Master key {keys} is active, {keys - 1} is archived", "\ncompleted\n"):
+        assert words in said
+    assert "shown as ****-****-****-" in said
+    assert "\x1b" not in said  # no bar where there is no terminal
+    latest, *_, first = keywright.json("reencryption", "list")
+    assert (first["purpose"], first["state"]) == ("encrypt", "completed")
+    assert (latest["purpose"], latest["target_number"]) == ("reencrypt", keys)
+    report = keywright.json("reencryption", "report", str(latest["run_id"]))
+    assert {
+        census["field_name"]: (census["by_key"], census["plaintext"])
+        for census in report["census_after"]
+    } == {
+        "demo.patient.card": ({str(keys): 50_000}, 0),
+        "demo.patient.note": ({str(keys): 50_000}, 0),
+    }
+    assert (report["quarantined"], report["verified"]) == ({}, 50_000)
+
+
 def test_the_demo_tells_whom_it_should_and_nobody_twice(tmp_path: Path) -> None:
     keywright = Keywright(tmp_path / "data")
     first = keywright.run("demo")
@@ -50,6 +71,7 @@ def test_the_demo_tells_whom_it_should_and_nobody_twice(tmp_path: Path) -> None:
     for said in ("Ada Holder", "administrator; no holders", "not active", "Try next"):
         assert said in first.stdout
     assert_notices_agree_with_mails(keywright)
+    assert_reencrypted(keywright, first.stdout, keys=2)
     sent = len(mails(keywright))
     assert sent == 5
     tiers = {
@@ -69,6 +91,7 @@ def test_the_demo_tells_whom_it_should_and_nobody_twice(tmp_path: Path) -> None:
     second = keywright.run("demo")
     assert second.returncode == 0
     assert "Nobody was told anything by this run" in second.stdout
+    assert_reencrypted(keywright, second.stdout, keys=3)
     assert len(mails(keywright)) == sent
     status = keywright.run("status")
     assert (status.returncode, "all is well" in status.stdout) == (0, True)
@@ -92,9 +115,28 @@ def test_the_same_demo_runs_over_rabbitmq(
         for job in keywright.json("job", "list", "--kind", "notice.deliver")
     }
     assert all(workers)
+    assert_reencrypted(keywright, first.stdout, keys=2)
     second = keywright.run("demo")
     assert second.returncode == 0, second.stderr
+    assert_reencrypted(keywright, second.stdout, keys=3)
     assert len(mails(keywright)) == 5
+
+
+def test_a_server_without_a_root_key_gets_one_in_the_data_folder(
+    tmp_path: Path, conninfo: str, broker_url: str
+) -> None:
+    settings = {
+        "KEYWRIGHT_DATABASE_URL": url_of(conninfo),
+        "KEYWRIGHT_BROKER_URL": broker_url,
+    }
+    keywright = Keywright(tmp_path / "data", settings)
+    for keys in (2, 3):
+        demo = keywright.run("demo")
+        assert (demo.returncode, demo.stderr) == (0, "")
+        assert_reencrypted(keywright, demo.stdout, keys=keys)
+    root_key = tmp_path / "data" / "root.key"
+    assert root_key.stat().st_mode & 0o777 == 0o600
+    assert f"file:{root_key}" in demo.stdout
 
 
 @pytest.mark.parametrize("broken", ["KEYWRIGHT_BROKER_URL", "KEYWRIGHT_DATABASE_URL"])

@@ -26,9 +26,19 @@ SQL_MAY_STAND_IN = (
     "workers/notifications/recording.py",
     "workers/notifications/store.py",
     "workers/organizations/store.py",
+    "workers/keys/*.py",  # root_keys/ knows no database
+    "workers/encryption/registry.py",
+    "workers/encryption/catalog.py",
+    "workers/encryption/fence.py",
+    "workers/encryption/viewing.py",
+    "workers/reencryption/*.py",
+    "workers/cli/demonstration/patients.py",  # an application's own table
     "scheduler/fires.py",
 )
 SQL = re.compile(r"\s*(WITH|SELECT|INSERT INTO|UPDATE|DELETE FROM|LOCK TABLE|COPY)\s")
+
+# The only door to cleartext keys: workers.keys, and the command that takes in a secret.
+MAY_HANDLE_CLEARTEXT_KEYS = ("workers/keys/*.py", "workers/cli/key_material.py")
 
 WITH_EFFECTS = ("workers.main", "workers.cli.__main__", "scheduler.__main__")
 IMPORT_ALL = """
@@ -75,6 +85,17 @@ def test_sql_stands_only_where_it_belongs() -> None:
     assert elsewhere == []
 
 
+def test_cleartext_keys_are_handled_behind_one_door() -> None:
+    handling = [
+        path
+        for path in modules(*CODE, "benchmarks")
+        if "cleartext_key_material import" in (ROOT / path).read_text(encoding="utf-8")
+    ]
+    assert handling
+    outside = [path for path in handling if not any(map(path.match, MAY_HANDLE_CLEARTEXT_KEYS))]
+    assert outside == []
+
+
 def test_importing_a_module_has_no_effect() -> None:
     names = [name for name in map(dotted, modules(*CODE)) if name not in WITH_EFFECTS]
     assert "workers.jobs.worker" in names
@@ -93,7 +114,7 @@ def test_every_kind_of_job_has_a_name_of_its_own_a_queue_and_a_handler() -> None
     assert len(set(kinds)) == len(kinds)
     assert [kind for kind in kinds if not re.fullmatch(r"[a-z][a-z_]*\.[a-z][a-z_]*", kind)] == []
     settings = load_settings({"KEYWRIGHT_SMTP_URL": "smtp://localhost"})
-    handlers = usual_handlers(settings, ConnectionPool(open=False))
+    handlers = usual_handlers(settings, "", ConnectionPool(open=False))
     assert set(handlers) == set(JOB_REQUESTS)
     ours = {kind for kind in JobRequest.__subclasses__() if kind.__module__.startswith("workers.")}
     assert ours == set(JOB_REQUESTS)

@@ -1,4 +1,4 @@
-"""``keywright demo``: the main job on real input, from scan to mail, in half a minute."""
+"""``keywright demo``: both main jobs at work, from scan to mail and from key to key."""
 
 import threading
 import time
@@ -25,7 +25,12 @@ from workers.cli.demonstration.cast import (
     end_of,
     self_signed_pem,
 )
-from workers.cli.demonstration.report import print_report
+from workers.cli.demonstration.encryption import (
+    make_root_key,
+    rotate_and_reencrypt,
+    with_root_key,
+)
+from workers.cli.demonstration.report import print_notices, print_traces
 from workers.cli.output import console
 from workers.composition import PATIENCE_BEYOND_GRACE_SECONDS, compose_worker
 from workers.contract import ScanExpiries
@@ -53,14 +58,17 @@ def register(app: typer.Typer) -> None:
 
 
 def demo() -> None:
-    """Show expiry notices at work: two organizations, real and made certificates, real mail.
+    """Show expiry notices and re-encryption at work: real and made certificates, real mail.
+
+    Two organizations are told what expires; then 50,000 made-up patients of one of them are
+    encrypted, its master key is rotated, and they are re-encrypted.
 
     Uses the embedded default, or the servers that the environment names; mail is always caught in
     files. It ends by itself, and run twice it tells nobody anything twice.
 
     Example: `keywright demo`
     """
-    settings = load_settings()
+    settings = with_root_key(load_settings())
     configure_logging("error", "text")
     mail = settings.data_dir / "mail"
     with ExitStack() as stack:
@@ -68,22 +76,23 @@ def demo() -> None:
             database = stack.enter_context(open_database(settings.database_url, settings.data_dir))
         connection = stack.enter_context(connect(database.conninfo, name="demo"))
         check_schema(connection)
+        root_keys = make_root_key(settings)
         catcher = stack.enter_context(MailCatcher(mail))
         began = database_clock(connection)
         for troupe in TROUPES:
             with console.status(f"Setting the stage for {troupe.name} …"):
                 _set_stage(connection, troupe, settings.data_dir / "demo", began)
-        with (
-            console.status("Scheduler and workers at work …"),
-            _everything_running(
-                settings.model_copy(update={"smtp_url": SecretStr(catcher.url)}),
-                database.conninfo,
-            ),
+        with _everything_running(
+            settings.model_copy(update={"smtp_url": SecretStr(catcher.url)}), database.conninfo
         ):
-            _await_end(connection, began)
-        print_report(
-            connection, tuple(troupe.name for troupe in TROUPES), began=began, mail=mail.resolve()
-        )
+            with console.status("Scheduler and workers at work …"):
+                _await_end(connection, began)
+            names = tuple(troupe.name for troupe in TROUPES)
+            print_notices(connection, names, began=began)
+            rotate_and_reencrypt(
+                connection, database.conninfo, root_keys, organization=TROUPES[0].name
+            )
+        print_traces(connection, names, began=began, mail=mail.resolve())
 
 
 def _set_stage(connection: Connection, troupe: Troupe, folder: Path, now: datetime) -> None:
@@ -162,10 +171,12 @@ def _everything_running(settings: Settings, conninfo: str) -> Iterator[None]:
                 broker.close()
         return
     assert settings.smtp_url is not None
+    assert settings.root_key is not None
     processes = Processes(
         [("scheduler", "--now"), ("worker", "--processes", "1"), ("worker", "--processes", "1")],
         environment={
             "KEYWRIGHT_SMTP_URL": settings.smtp_url.get_secret_value(),
+            "KEYWRIGHT_ROOT_KEY": settings.root_key,
             "KEYWRIGHT_LOG_LEVEL": "error",
         },
     )

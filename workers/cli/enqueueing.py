@@ -1,30 +1,21 @@
 """``keywright enqueue``."""
 
 import json
-import time
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from workers.cli.jobs import describe_progress
 from workers.cli.output import JsonOption, console, print_json
 from workers.cli.session import open_session
+from workers.cli.waiting import check_succeeded, describe_success, wait_for_job
 from workers.contract import JOB_REQUESTS, JobRequest
-from workers.database.pool import Connection
-from workers.errors import InvalidRequestError, KeywrightError
+from workers.errors import InvalidRequestError
 from workers.jobs.enqueue import enqueue
-from workers.jobs.inspection import JobDetails, show_job
 from workers.organizations.store import organization_id
 
 _KINDS = {request.kind: request for request in JOB_REQUESTS}
-_FINISHED = ("succeeded", "failed", "cancelled")
-
-
-class JobDidNotSucceedError(KeywrightError):
-    """The job that was waited for ended otherwise than well."""
 
 
 def register(app: typer.Typer) -> None:
@@ -81,14 +72,12 @@ def enqueue_job(
                 found = "" if enqueued.created else " (an unfinished one with this key)"
                 console.print(f"Job {enqueued.job_id}{found}.")
             return
-        job = _wait(connection, enqueued.job_id, quiet=as_json)
+        job = wait_for_job(connection, enqueued.job_id, quiet=as_json)
     if as_json:
         print_json(job)
-    if job.state != "succeeded":
-        reason = (job.problem or {}).get("detail", "no reason was recorded")
-        raise JobDidNotSucceedError(f"Job {job.job_id} {job.state}: {reason}")
+    check_succeeded(job)
     if not as_json:
-        console.print(f"Job {job.job_id} succeeded{_result(job.result)}.", markup=False)
+        console.print(describe_success(job), markup=False)
 
 
 def _read_request(kind: str, arguments: list[str]) -> JobRequest:
@@ -113,36 +102,3 @@ def _read_request(kind: str, arguments: list[str]) -> JobRequest:
             for fault in error.errors(include_input=False, include_url=False)
         )
         raise InvalidRequestError(f"Arguments of {kind}: {faults}. Nothing was enqueued.") from None
-
-
-def _wait(connection: Connection, job_id: int, *, quiet: bool) -> JobDetails:
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("job {task.fields[job_id]}: {task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=quiet,
-    ) as progress:
-        task = progress.add_task("waiting", total=None, job_id=job_id)
-        while True:
-            job = show_job(connection, job_id)
-            if job.state in _FINISHED:
-                return job
-            if job.progress:
-                progress.update(
-                    task,
-                    description=describe_progress(job.progress),
-                    completed=job.progress["done"],
-                    total=job.progress["total"],
-                )
-            else:
-                progress.update(task, description=job.state)
-            time.sleep(0.1)
-
-
-def _result(result: dict[str, Any] | None) -> str:
-    if not result:
-        return ""
-    return ": " + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in result.items())

@@ -15,6 +15,7 @@ from workers.errors import KeywrightError
 from workers.jobs.broker_health import QueueDepth, queue_depths
 from workers.jobs.inspection import QueueBacklog, backlog
 from workers.notifications.inspection import NoticeHealth, notice_health
+from workers.reencryption.store import list_paused
 from workers.settings import Settings, load_settings
 
 _SCAN_IS_LATE = timedelta(minutes=15)
@@ -132,6 +133,11 @@ def _look_into_ledger(connection: Connection, found: Status) -> None:
             f"{notices.failed_digests} digests of the last 7 days could not be delivered;"
             " `keywright notice list --state failed` shows whose."
         )
+    found.troubles += [
+        f"Re-encryption run {run.run_id} of {run.organization} is paused: {run.waiting_for}; when"
+        f" that is seen to, `keywright reencryption resume {run.run_id}`."
+        for run in list_paused(connection)
+    ]
     if notices.tiers_nobody_heard:
         found.troubles.append(
             f"{notices.tiers_nobody_heard} notices of the last 7 days had no active member to go"

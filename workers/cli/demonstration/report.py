@@ -1,4 +1,4 @@
-"""What the demo tells at its end: who was told what and why, who was not, and where to look."""
+"""What the demo tells: who was told what and why, who was not, and where to look next."""
 
 from collections import Counter
 from datetime import datetime
@@ -16,19 +16,15 @@ from workers.organizations.store import Member, list_members, list_organizations
 _MOST = 1000
 
 
-def print_report(
-    connection: Connection, organizations: tuple[str, ...], *, began: datetime, mail: Path
+def print_notices(
+    connection: Connection, organizations: tuple[str, ...], *, began: datetime
 ) -> None:
-    """Print the report of a run that began at ``began`` (database clock)."""
-    notices = [
-        notice
-        for name in organizations
-        for notice in list_notices(connection, organization=name, limit=_MOST)
-    ]
+    """Print who was told what since ``began`` (database clock), and who was not."""
+    notices = _notices(connection, organizations)
     members = [m for name in organizations for m in list_members(connection, name)]
     by_name = {(member.organization, member.name): member for member in members}
     sent = [notice for notice in notices if notice.state == "sent"]
-    now_sent = [n for n in sent if n.delivered_at is not None and n.delivered_at >= began]
+    now_sent = _sent_since(sent, began)
     if now_sent:
         zones = {o.name: ZoneInfo(o.time_zone) for o in list_organizations(connection)}
         _print_told(now_sent, by_name, zones, began)
@@ -38,7 +34,24 @@ def print_report(
             f" before ({len(sent)} notices), and nothing is told twice."
         )
     _print_not_told(members, notices)
-    _print_traces(connection, began, now_sent, mail)
+
+
+def _notices(connection: Connection, organizations: tuple[str, ...]) -> list[NoticeRow]:
+    return [
+        notice
+        for name in organizations
+        for notice in list_notices(connection, organization=name, limit=_MOST)
+    ]
+
+
+def _sent_since(notices: list[NoticeRow], began: datetime) -> list[NoticeRow]:
+    return [
+        notice
+        for notice in notices
+        if notice.state == "sent"
+        and notice.delivered_at is not None
+        and notice.delivered_at >= began
+    ]
 
 
 def _print_told(
@@ -99,9 +112,11 @@ def _why_not(member: Member) -> str:
     return "nothing was due at their tiers"
 
 
-def _print_traces(
-    connection: Connection, began: datetime, sent: list[NoticeRow], mail: Path
+def print_traces(
+    connection: Connection, organizations: tuple[str, ...], *, began: datetime, mail: Path
 ) -> None:
+    """Print what is left of a run that began at ``began``, and what to look at next."""
+    sent = _sent_since(_notices(connection, organizations), began)
     jobs = [
         job
         for job in list_jobs(connection, limit=_MOST)
@@ -117,7 +132,9 @@ def _print_traces(
         "  keywright notice list               what was told, with the mail server's answers\n"
         "  keywright notice forecast           what will be told in the next 90 days\n"
         "  keywright certificate list -o Globex\n"
-        "  keywright job list                  the work behind it\n"
+        "  keywright key list                  the master keys, and how often each was used\n"
+        "  keywright reencryption list         the runs\n"
+        "  keywright job list                  the work behind it all\n"
         "  keywright demo                      once more: nothing is told twice\n"
         "  keywright up                        keep it running",
         markup=False,

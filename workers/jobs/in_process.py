@@ -6,6 +6,7 @@ second queue is needed, and several processes share the work. What a process has
 threads it gives back when these are at work on something long: another may be idle.
 """
 
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from workers.contract import Queue
 from workers.database.pool import Pool
 from workers.jobs.relay import RelayLoop, offer_some, withdraw
 
-HOARDING_SECONDS = 0.1
+HOARDING_SECONDS = 0.05
 """So long hints may wait behind threads none of which begins or ends a job."""
 
 
@@ -29,7 +30,8 @@ class InProcessBroker(StubBroker):
         super().__init__(middleware)
         # Offered by this process, and not executed yet.
         self.outstanding: set[int] = set()
-        self.begun: set[int] = set()
+        self.begun: dict[int, float] = {}
+        self.last_job_seconds = math.inf  # nothing is known yet
         self.last_motion = time.monotonic()
         self.outstanding_lock = threading.Lock()
 
@@ -43,15 +45,15 @@ class InProcessBroker(StubBroker):
     def begin(self, job_id: int) -> None:
         """Note that a thread follows the hint for ``job_id``."""
         with self.outstanding_lock:
-            self.begun.add(job_id)
             self.last_motion = time.monotonic()
+            self.begun[job_id] = self.last_motion
 
     def settle(self, job_id: int) -> None:
         """Note that the hint for ``job_id`` has been followed."""
         with self.outstanding_lock:
             self.outstanding.discard(job_id)
-            self.begun.discard(job_id)
             self.last_motion = time.monotonic()
+            self.last_job_seconds = self.last_motion - self.begun.pop(job_id, self.last_motion)
 
 
 class InProcessRelay:
@@ -91,10 +93,12 @@ class InProcessRelay:
 
     def _step(self) -> int:
         with self._broker.outstanding_lock:
-            room = self._room - len(self._broker.outstanding)
+            # More than one for each thread only where jobs have proven to be short.
+            is_quick = self._broker.last_job_seconds < HOARDING_SECONDS
+            room = (self._room if is_quick else self._threads) - len(self._broker.outstanding)
             idle_for = time.monotonic() - self._broker.last_motion
             busy = len(self._broker.begun) >= self._threads and idle_for > HOARDING_SECONDS
-            hoarded = self._broker.outstanding - self._broker.begun if busy else set()
+            hoarded = self._broker.outstanding - self._broker.begun.keys() if busy else set()
             self._broker.outstanding -= hoarded
         if hoarded:
             # Their hints stay in memory: whoever follows one finds the job done, or does it.

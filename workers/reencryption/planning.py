@@ -17,6 +17,7 @@ RANGES = 64
 FEWEST_BLOCKS = 1024
 """8 MiB: a smaller piece is not worth the claim."""
 
+_FEW = 3
 _IN_ORDER = 0.9
 _ROWS_PER_SECOND = 100_000
 _WAL_BYTES_BESIDE_THE_ROW = 110
@@ -92,7 +93,7 @@ def divide(connection: Connection, table: Table, statistics: TableStatistics) ->
     """Divide a table into ranges: what is not in one of them now is in the last."""
     pieces = max(1, min(RANGES, statistics.blocks // FEWEST_BLOCKS))
     if goes_by_blocks(statistics):
-        bounds: list[Any] = [statistics.blocks * i // pieces for i in range(1, pieces)]
+        bounds: list[Any] = [int(statistics.blocks * share) for share in shares(pieces)]
     else:
         bounds = _key_bounds(connection, table, pieces)
     by_blocks = goes_by_blocks(statistics)
@@ -102,6 +103,16 @@ def divide(connection: Connection, table: Table, statistics: TableStatistics) ->
         )
         for lower, upper in zip([None, *bounds], [*bounds, None], strict=True)
     ]
+
+
+def shares(pieces: int) -> list[float]:
+    """Return where to divide, as shares of the whole: evenly, and finer at the end.
+
+    So that workers end at about the same time, and none has a whole range before it as the last.
+    """
+    fine = [pieces - 2 + i / 4 for i in range(1, 8)] if pieces > _FEW else []
+    evenly = [float(i) for i in range(1, pieces)]
+    return [each / pieces for each in sorted({*evenly, *fine})]
 
 
 def _key_bounds(connection: Connection, table: Table, pieces: int) -> list[list[str]]:
@@ -122,7 +133,7 @@ def _key_bounds(connection: Connection, table: Table, pieces: int) -> list[list[
         ),
         {"rows": 200 * pieces},
     ).fetchall()
-    picked = [sampled[len(sampled) * i // pieces] for i in range(1, pieces)] if sampled else []
+    picked = [sampled[int(len(sampled) * share)] for share in shares(pieces)] if sampled else []
     bounds = [[key_text(value) for value in key] for key in picked]
     return [bound for i, bound in enumerate(bounds) if i == 0 or bound != bounds[i - 1]]
 

@@ -66,6 +66,9 @@ def insert_ranges(
         )
 
 
+# The commit need not reach the disk at once: what a crash of the server takes back is done again.
+_UNHURRIED = "(SELECT set_config('synchronous_commit', 'off', true)) AS unhurried"
+
 _FREE = """finished_at IS NULL AND NOT EXISTS (
                SELECT FROM keywright.job
                 WHERE job.job_id = open.job_id AND job.state = 'running'
@@ -79,6 +82,7 @@ def claim_range(connection: Connection, run_id: int, job: ClaimedJob) -> Range |
             f"""
             UPDATE keywright.reencryption_range AS claimed
                SET claim = %(claim)s, job_id = %(job_id)s
+              FROM {_UNHURRIED}
              WHERE range_id = (
                    SELECT range_id FROM keywright.reencryption_range AS open
                     WHERE run_id = %(run_id)s AND {_FREE}
@@ -129,7 +133,7 @@ class RangeRecord:
         """
         with self._pool.connection() as connection:
             written = connection.execute(
-                """
+                f"""
                 UPDATE keywright.reencryption_range
                    SET rewritten = rewritten + %(rows)s, conflicts = conflicts + %(conflicts)s,
                        quarantined = quarantined + %(quarantined)s,
@@ -137,6 +141,7 @@ class RangeRecord:
                        finished_at = CASE WHEN %(finished)s THEN clock_timestamp() END,
                        claim = CASE WHEN NOT %(finished)s THEN claim END,
                        job_id = CASE WHEN NOT %(finished)s THEN job_id END
+                  FROM {_UNHURRIED}
                  WHERE range_id = %(range_id)s AND claim = %(claim)s
                 """,
                 {

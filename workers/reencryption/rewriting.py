@@ -100,7 +100,9 @@ class RangeWorker:
         # the server takes back is only rewritten once more.
         connection.execute("SET synchronous_commit = off")
         connection.execute("SET lock_timeout = '150ms'")
-        # Few rows by their keys, whatever the server thinks of arrays and of the table's size.
+        # Few rows by their keys, whatever the server thinks of arrays and of the table's size; and
+        # the same plan each time, for to plan with hundreds of values takes a good part of a batch.
+        connection.execute("SET plan_cache_mode = force_generic_plan")
         for plan in ("seqscan", "hashjoin", "mergejoin"):
             connection.execute(f"SET enable_{plan} = off")
 

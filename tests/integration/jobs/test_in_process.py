@@ -37,6 +37,7 @@ def feeding(
     pool: Pool, broker: InProcessBroker, *, room: int, queues: tuple[Queue, ...] = QUEUES
 ) -> Iterator[InProcessRelay]:
     """Relay into ``broker`` for the length of the block."""
+    broker.last_job_seconds = 0  # as if jobs had been short so far
     relay = InProcessRelay(pool, broker, queues, room=room, threads=1)
     relay.start()
     try:
@@ -194,6 +195,8 @@ def test_a_worker_that_stops_keeps_no_offer_back(
         assert gate.wait(30)
 
     broker = compose_worker(settings, conninfo, handlers={Plain: handle})
+    assert isinstance(broker, InProcessBroker)
+    broker.last_job_seconds = 0
     worker = dramatiq.Worker(broker, worker_threads=1, worker_timeout=100)
     worker.start()
     until(lambda: states(connection)[running] == "running", "the first job to run")

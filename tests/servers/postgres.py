@@ -79,8 +79,8 @@ class PostgresServer:
     def _postmaster(self) -> int:
         with self._administer() as connection:
             # The server may see its process numbers in another namespace: count from ours.
-            backend = connection.info.backend_pid
-        return int(Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[1])
+            stat = Path(f"/proc/{connection.info.backend_pid}/stat")
+            return int(stat.read_text().rpartition(")")[2].split()[1])
 
     def _conninfo(self, database: str) -> str:
         return make_conninfo(self._server.conninfo, dbname=database)

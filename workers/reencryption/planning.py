@@ -18,6 +18,7 @@ FEWEST_BLOCKS = 1024
 """8 MiB: a smaller piece is not worth the claim."""
 
 _FEW = 3
+_SAMPLED_ROWS = 200
 _IN_ORDER = 0.9
 _ROWS_PER_SECOND = 100_000
 _WAL_BYTES_BESIDE_THE_ROW = 110
@@ -95,7 +96,7 @@ def divide(connection: Connection, table: Table, statistics: TableStatistics) ->
     if goes_by_blocks(statistics):
         bounds: list[Any] = [int(statistics.blocks * share) for share in shares(pieces)]
     else:
-        bounds = _key_bounds(connection, table, pieces)
+        bounds = _key_bounds(connection, table, pieces, rows=statistics.rows)
     by_blocks = goes_by_blocks(statistics)
     return [
         NewRange(
@@ -115,23 +116,18 @@ def shares(pieces: int) -> list[float]:
     return [each / pieces for each in sorted({*evenly, *fine})]
 
 
-def _key_bounds(connection: Connection, table: Table, pieces: int) -> list[list[str]]:
-    """Return keys, each as a list of texts, that divide a table into about equal pieces."""
+def _key_bounds(connection: Connection, table: Table, pieces: int, *, rows: int) -> list[list[str]]:
+    """Return keys, each as a list of texts, that divide a table of ``rows`` into equal pieces."""
     if pieces == 1:
         return []
-    keys = SQL(", ").join(Identifier(column) for column in table.key_columns)
-    # A sample of blocks, some hundred rows per piece, whatever the table's size.
+    # A sample of blocks: some hundred rows per piece, whatever the table's size.
+    percent = min(100.0, 100.0 * _SAMPLED_ROWS * pieces / max(1, rows))
     sampled = connection.execute(
-        SQL(
-            "SELECT {keys} FROM {table} TABLESAMPLE SYSTEM (least(100, 100.0 * %(rows)s"
-            " / greatest(1, (SELECT sum(reltuples) FROM pg_partition_tree({name}::regclass)"
-            " JOIN pg_class ON oid = relid)))) ORDER BY {keys}"
-        ).format(
-            keys=keys,
+        SQL("SELECT {keys} FROM {table} TABLESAMPLE SYSTEM (%(percent)s) ORDER BY {keys}").format(
+            keys=SQL(", ").join(Identifier(column) for column in table.key_columns),
             table=Identifier(table.schema, table.name),
-            name=Identifier(table.schema, table.name).as_string(connection),
         ),
-        {"rows": 200 * pieces},
+        {"percent": percent},
     ).fetchall()
     picked = [sampled[int(len(sampled) * share)] for share in shares(pieces)] if sampled else []
     bounds = [[key_text(value) for value in key] for key in picked]

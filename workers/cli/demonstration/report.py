@@ -98,11 +98,7 @@ def _print_not_told(members: list[Member], notices: list[NoticeRow]) -> None:
         for member in members
         if (member.organization, member.name) not in told
     ] + [
-        (
-            organization,
-            name,
-            f"{count} earlier {'tier' if count == 1 else 'tiers'}: a more urgent one of the same certificate",
-        )
+        (organization, name, f"earlier tiers, {count}: a more urgent one of the same certificate")
         for (organization, name), count in sorted(held_back.items())
     ]
     print_table(("Organization", "Not told", "Why not"), rows, title="\nWho was not told, and why")

@@ -1,5 +1,6 @@
 """Puts a worker together: settings → connections → handlers → broker."""
 
+import gc
 import os
 import socket
 import threading
@@ -8,10 +9,13 @@ from collections.abc import Mapping, Sequence
 import dramatiq
 from dramatiq import Broker
 
+from workers.certificates.private_keys import PrivateKeys
+from workers.certificates.tools import CertificateTools
 from workers.contract import JobRequest, Queue
 from workers.database.open import open_database
 from workers.database.pool import Pool, connect, open_pool
 from workers.database.schema import check_schema
+from workers.encryption import FieldCipher
 from workers.encryption.connections import Connections
 from workers.errors import InvalidRequestError
 from workers.jobs.broker import LedgerRabbitmqBroker
@@ -104,11 +108,22 @@ def run_worker(
             # How soon an idle thread notices that it is to stop.
             worker_timeout=250,
         )
+        spare_the_garbage_collector()
         worker.start()
         stop.wait()
         patience = settings.shutdown_grace_seconds + PATIENCE_BEYOND_GRACE_SECONDS
         worker.stop(timeout=int(patience * 1000))
         broker.close()
+
+
+def spare_the_garbage_collector() -> None:
+    """Exempt what a process consists of from collections: it never becomes garbage.
+
+    A batch allocates enough to set off full collections, which would look at every module each
+    time: a tenth of what bulk re-encryption takes.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def usual_handlers(settings: Settings, conninfo: str, ledger: Pool) -> Handlers:
@@ -125,13 +140,20 @@ def usual_handlers(settings: Settings, conninfo: str, ledger: Pool) -> Handlers:
         )
     server = SmtpServer.from_url(settings.smtp_url.get_secret_value())
     root_keys = open_keys(settings)
+    keyring = KeyRing(ledger, root_keys)
     tools = Tools(
-        keyring=KeyRing(ledger, root_keys),
+        keyring=keyring,
         connections=Connections(conninfo, settings.connections),
         ledger=ledger,
     )
     postman = Postman(server, ledger, sender=settings.mail_from)
-    return subscriptions(postman, root_keys, tools)
+    return subscriptions(postman, root_keys, tools, certificate_tools(keyring, ledger))
+
+
+def certificate_tools(keyring: KeyRing, ledger: Pool) -> CertificateTools:
+    """Return what the jobs and commands on certificates work with."""
+    cipher = FieldCipher(keyring, ledger)
+    return CertificateTools(cipher=cipher, private_keys=PrivateKeys(cipher), ledger=ledger)
 
 
 def open_keys(settings: Settings) -> RootKeys:

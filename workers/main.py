@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import dramatiq
 
-from workers.composition import compose_worker
+from workers.composition import compose_worker, spare_the_garbage_collector
 from workers.database.open import open_database
 from workers.settings import load_settings
 from workers.telemetry import configure_logging
@@ -23,3 +23,4 @@ broker = compose_worker(
     _database.enter_context(open_database(settings.database_url, settings.data_dir)).conninfo,
 )
 dramatiq.set_broker(broker)
+spare_the_garbage_collector()

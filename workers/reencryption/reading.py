@@ -15,6 +15,8 @@ from workers.reencryption.tables import Table, key_text
 
 Row = tuple[Any, ...]
 
+ROWS_PER_STATEMENT = 2000
+
 _FIRST_BLOCKS = 64
 _MOST_BLOCKS = 4096
 
@@ -36,6 +38,23 @@ def open_reader(
     if piece.by_blocks:
         return BlockReader(connection, table, statements, piece)
     return KeyReader(connection, table, statements, piece)
+
+
+def read_piece(reader: Reader, about: int) -> Sequence[Row] | None:
+    """Return the next rows of a range, ``about`` as many as asked for; None: it was all.
+
+    Read by short statements: while one runs, its snapshot keeps others from pruning what they
+    have just replaced, so a long one would let the table grow.
+    """
+    piece: list[Row] = []
+    while len(piece) < about:
+        rows = reader.read(min(ROWS_PER_STATEMENT, about - len(piece)))
+        if rows is None:
+            return piece or None
+        if not rows:
+            break  # much was looked at in vain: time to see what else is going on
+        piece += rows
+    return piece
 
 
 class BlockReader:

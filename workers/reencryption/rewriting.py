@@ -23,7 +23,7 @@ from workers.reencryption.moved import MovedRows
 from workers.reencryption.options import RunOptions
 from workers.reencryption.pacing import FEWEST_ROWS, FIRST_ROWS, next_rows
 from workers.reencryption.ranges import Range, RangeRecord, is_wanted
-from workers.reencryption.reading import Row, open_reader
+from workers.reencryption.reading import Row, open_reader, read_piece
 from workers.reencryption.resealing import FieldResealer
 from workers.reencryption.signals import Monitor
 from workers.reencryption.statements import Statements
@@ -123,7 +123,7 @@ class RangeWorker:
         handle = self._check if piece.is_check else self._rewrite
         record = RangeRecord(self._tools.ledger, piece.range_id, self._job.claimed)
         reader = open_reader(self._connection, self._table, self._statements, piece)
-        while (rows := reader.read(order.rows_at_a_time(self._rows))) is not None:
+        while (rows := read_piece(reader, order.rows_at_a_time(self._rows))) is not None:
             self._heed_others()
             if rows:
                 handle(piece, rows, record)

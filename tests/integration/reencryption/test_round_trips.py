@@ -113,7 +113,8 @@ def ranges(stage: Stage, run_id: int) -> list[Any]:
     """Return what is to be known of the ranges of our table in the first pass."""
     return stage.connection.execute(
         "SELECT by_blocks, lower_bound, upper_bound FROM keywright.reencryption_range"
-        " WHERE run_id = %s AND pass = 1 AND field_ids <> '{6b657977-7269-4768-8474-000000000001}'"
+        " WHERE run_id = %s AND pass = 1 AND NOT field_ids && ARRAY("
+        "SELECT field_id FROM keywright.encrypted_field WHERE table_schema = 'keywright')"
         " ORDER BY range_id",
         [run_id],
     ).fetchall()

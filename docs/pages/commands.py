@@ -13,7 +13,7 @@ from typer import Typer
 from typer.models import ArgumentInfo, OptionInfo
 
 from docs.pages.markdown import code, page, table
-from workers.cli.app import app
+from workers.cli.app import command_line
 
 _INTRODUCTION = """
 `keywright COMMAND --help` shows the same. Every listing or showing command takes `--json`. Every
@@ -35,7 +35,9 @@ class _Parameter:
 
 def commands_page() -> str:
     """Describe every command."""
-    return page("Commands", _INTRODUCTION, *(_section(*each) for each in _commands(app, ())))
+    return page(
+        "Commands", _INTRODUCTION, *(_section(*each) for each in _commands(command_line(), ()))
+    )
 
 
 def _commands(typer: Typer, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, str]]:

@@ -1,43 +1,63 @@
 """All commands in one tree, and the one place where an error becomes a line and an exit code."""
 
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from workers.cli import (
-    certificates,
-    database,
-    demo,
-    enqueueing,
-    fields,
-    jobs,
-    keys,
-    notices,
-    organizations,
-    reencryption,
-    running,
-    status,
-    usages,
-)
 from workers.errors import KeywrightError
 from workers.telemetry import configure_logging
 
-app = typer.Typer(
-    name="keywright",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    help=(
-        "Keeps an organisation's certificates, keys and encrypted fields in order.\n\n"
-        "Without any setting, a Postgres of its own is run under .keywright/ and mail is caught in"
-        " files. KEYWRIGHT_DATABASE_URL, KEYWRIGHT_BROKER_URL and KEYWRIGHT_SMTP_URL name real"
-        " servers; each may be given as …_FILE. `keywright demo` shows it all in half a minute."
-    ),
+MODULES = {
+    "demo": "demo",
+    "up": "running",
+    "scheduler": "running",
+    "worker": "running",
+    "database": "database",
+    "organization": "organizations",
+    "member": "organizations",
+    "certificate": "certificates",
+    "usage": "usages",
+    "key": "keys",
+    "field": "fields",
+    "reencryption": "reencryption",
+    "notice": "notices",
+    "job": "jobs",
+    "enqueue": "enqueueing",
+    "status": "status",
+}
+"""The first word of each command, in the order of ``--help``, and the module that registers it."""
+
+_HELP = (
+    "Keeps an organisation's certificates, keys and encrypted fields in order.\n\n"
+    "Without any setting, a Postgres of its own is run under .keywright/ and mail is caught in"
+    " files. KEYWRIGHT_DATABASE_URL, KEYWRIGHT_BROKER_URL and KEYWRIGHT_SMTP_URL name real"
+    " servers; each may be given as …_FILE. `keywright demo` shows it all in half a minute."
 )
+
+
+def command_line(words: Sequence[str] = ()) -> typer.Typer:
+    """Return the commands that ``words`` can mean: one module's, or all where none is named.
+
+    What a command does not need is not imported: half of the time that a short one takes.
+    """
+    app = typer.Typer(
+        name="keywright",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        help=_HELP,
+    )
+    app.callback()(_options)
+    first = next((word for word in words if not word.startswith("-")), None)
+    wanted = [MODULES[first]] if first in MODULES else dict.fromkeys(MODULES.values())
+    for name in wanted:
+        import_module(f"workers.cli.{name}").register(app)
+    return app
 
 
 def _show_version(*, asked: bool) -> None:
@@ -46,7 +66,6 @@ def _show_version(*, asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     *,
     _show_version: Annotated[
@@ -62,27 +81,14 @@ def _options(
     pass
 
 
-demo.register(app)
-running.register(app)
-database.register(app)
-organizations.register(app)
-certificates.register(app)
-usages.register(app)
-keys.register(app)
-fields.register(app)
-reencryption.register(app)
-notices.register(app)
-jobs.register(app)
-enqueueing.register(app)
-status.register(app)
-
-
 def main() -> None:
     """Run the command line; errors meant for people are one line (or a list) and exit code 1."""
     configure_logging("warning", "text")
     try:
-        app()
+        command_line(sys.argv[1:])()
     except KeywrightError as error:
+        from rich.console import Console  # noqa: PLC0415  # not where all goes well
+
         Console(stderr=True, highlight=False, soft_wrap=True).print(
             f"keywright: {error}", markup=False, style="red"
         )

@@ -5,7 +5,7 @@
 -- always hold are constraints with names that read as sentences; the code relies on them.
 
 CREATE SCHEMA keywright;
-COMMENT ON SCHEMA keywright IS 'keywright schema version 2';
+COMMENT ON SCHEMA keywright IS 'keywright schema version 3';
 
 
 -- Tells this installation's messages from those of any other: part of every Message-ID.
@@ -26,6 +26,7 @@ CREATE TABLE keywright.organization (
     is_sandbox       boolean     NOT NULL DEFAULT false,  -- said in every subject line
     time_zone        text        NOT NULL DEFAULT 'UTC',  -- IANA name; checked before it is stored
     sending_hour     smallint    NOT NULL DEFAULT 8 CHECK (sending_hour BETWEEN 0 AND 23),
+    mutual_tls_since timestamptz,                         -- NULL: mutual authentication is off (rule 31)
     created_at       timestamptz NOT NULL DEFAULT now()
 );
 -- Names are how people and the command line speak of an organization.
@@ -46,10 +47,13 @@ CREATE TABLE keywright.member (
     -- receive_expiration_notices  the holders of the model's rule 51
     -- modify_all_data             counts as an administrator for notices (rule 51)
     -- view_encrypted_data         sees encrypted fields unmasked (rule 47)
+    -- manage_certificates         may fetch what keystore exports made (rule 45)
+    -- enforce_mutual_tls          every API call of theirs needs a known client certificate (rule 34)
     permissions      text[]      NOT NULL DEFAULT '{}'
         CONSTRAINT permissions_are_known
         CHECK (permissions <@ ARRAY['receive_expiration_notices', 'modify_all_data',
-                                    'view_encrypted_data']),
+                                    'view_encrypted_data', 'manage_certificates',
+                                    'enforce_mutual_tls']),
     active           boolean     NOT NULL DEFAULT true,   -- a deactivated member is never told anything
     time_zone        text,                                -- for the dates in their mail; NULL: the organization's
     created_at       timestamptz NOT NULL DEFAULT now(),
@@ -151,10 +155,21 @@ CREATE TABLE keywright.certificate (
         CHECK (unique_name ~ '^[A-Za-z](_?[A-Za-z0-9])*$' AND length(unique_name) <= 64),
     label            text        NOT NULL CONSTRAINT labels_follow_rule_1 CHECK (length(label) BETWEEN 1 AND 64),
     kind             keywright.certificate_kind NOT NULL,
+    -- Whether its private keys may leave in a keystore; set when it is made, and never after (rule 6).
+    private_key_exportable boolean NOT NULL DEFAULT true,
+    -- What it was made from: profile, key type, subject, alternative names. Renewals repeat it.
+    made_from        jsonb       CHECK (jsonb_typeof(made_from) = 'object'),
     created_at       timestamptz NOT NULL DEFAULT now(),
-    deleted_at       timestamptz,
-    UNIQUE (organization_id, certificate_id)
+    deleted_at       timestamptz,                          -- its name is free; it can still be brought back
+    purge_at         timestamptz,                          -- when what is deleted goes for good
+    UNIQUE (organization_id, certificate_id),
+    CONSTRAINT only_what_is_deleted_is_purged CHECK (purge_at IS NULL OR deleted_at IS NOT NULL)
 );
+-- What can still be brought back, by name.
+CREATE INDEX certificate_deleted
+    ON keywright.certificate (organization_id, lower(unique_name)) WHERE deleted_at IS NOT NULL;
+-- The clean-up: what has waited long enough.
+CREATE INDEX certificate_purge_at ON keywright.certificate (purge_at) WHERE purge_at IS NOT NULL;
 -- The model's rule 3: unique in the organization; the name of a deleted certificate is free again.
 CREATE UNIQUE INDEX certificate_names_are_unique
     ON keywright.certificate (organization_id, lower(unique_name)) WHERE deleted_at IS NULL;
@@ -168,7 +183,9 @@ CREATE TABLE keywright.certificate_version (
     version_number   integer     NOT NULL DEFAULT 1 CHECK (version_number >= 1),
     -- NULL dates: no signed certificate yet. Such a version is unusable and silent (rules 13, 58).
     not_before       timestamptz,
-    not_after        timestamptz,
+    not_after        timestamptz,                          -- the end that counts: the earliest in its chain
+    leaf_not_after   timestamptz,                          -- its own end, where its chain ends before it
+    ends_first       text,                                 -- who in its chain ends first then: RFC 4514
     serial           text,                                 -- lower-case hexadecimal
     fingerprint      bytea       CHECK (length(fingerprint) = 32),  -- SHA-256 over the DER
     subject          text,                                 -- RFC 4514
@@ -177,11 +194,14 @@ CREATE TABLE keywright.certificate_version (
     key_size         integer,                              -- bits; NULL where the algorithm says it
     certificate_der  bytea,
     chain_der        bytea[]     NOT NULL DEFAULT '{}',    -- the issuers that came with it, nearest first
+    csr_der          bytea,                                -- PKCS #10: what a CA is to sign
+    public_key_hash  bytea       CHECK (length(public_key_hash) = 32),  -- SHA-256 over the SubjectPublicKeyInfo
     -- PKCS #8, as ciphertext under the organization's master key: an encrypted field like any other
     -- (certificate.private_key). NULL for what was imported as a public certificate.
     private_key      bytea,
     -- Since when keywright answers for it. A tier that was due before is recorded as already past.
     known_since      timestamptz NOT NULL DEFAULT now(),
+    is_newest        boolean     NOT NULL DEFAULT true,    -- kept by a trigger: no version has a higher number
     replaced_at      timestamptz,                          -- a later version or certificate took its place
     acknowledged_at  timestamptz,                          -- still in use, and somebody knows it
     -- When the next tier is due; NULL: nothing to tell any more. The scan reads only this.
@@ -191,6 +211,7 @@ CREATE TABLE keywright.certificate_version (
     UNIQUE (certificate_id, version_number),
     UNIQUE (organization_id, version_id),
     CONSTRAINT dates_come_together CHECK ((not_before IS NULL) = (not_after IS NULL)),
+    CONSTRAINT leaf_ends_later_or_says_nothing CHECK (leaf_not_after > not_after),
     CONSTRAINT unusable_versions_are_silent CHECK (not_after IS NOT NULL OR next_notice_at IS NULL)
 ) WITH (fillfactor = 90);
 -- The expiry scan: its cost grows with what is due, not with what exists.
@@ -203,7 +224,38 @@ CREATE INDEX certificate_version_fingerprint
 CREATE INDEX certificate_version_not_after
     ON keywright.certificate_version (organization_id, not_after);
 
--- A place where a certificate is used, and the version it has.
+-- What is to be rekeyed or cleaned up: past versions, of which there may be many, do not count.
+CREATE INDEX certificate_version_newest_not_after
+    ON keywright.certificate_version (organization_id, not_after) WHERE is_newest;
+
+CREATE FUNCTION keywright.note_newest_versions() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE keywright.certificate_version AS version SET is_newest = false
+      FROM added
+     WHERE added.version_number > 1 AND version.certificate_id = added.certificate_id
+       AND version.version_number < added.version_number AND version.is_newest;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER newer_versions_come_after AFTER INSERT ON keywright.certificate_version
+    REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION keywright.note_newest_versions();
+
+-- What was settled when a certificate or a key pair was made stays so (rules 6 and 7).
+CREATE FUNCTION keywright.keep_as_made() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% cannot change after it was made', TG_ARGV[0]
+        USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME;
+END $$;
+CREATE TRIGGER certificates_stay_as_made BEFORE UPDATE OF kind, private_key_exportable ON keywright.certificate
+    FOR EACH ROW WHEN (OLD.kind <> NEW.kind OR OLD.private_key_exportable <> NEW.private_key_exportable)
+    EXECUTE FUNCTION keywright.keep_as_made('the type of a certificate, and whether its key may leave,');
+CREATE TRIGGER keys_stay_as_made BEFORE UPDATE OF key_algorithm, key_size, public_key_hash ON keywright.certificate_version
+    FOR EACH ROW WHEN (OLD.key_algorithm <> NEW.key_algorithm OR OLD.key_size IS DISTINCT FROM NEW.key_size
+                       OR OLD.public_key_hash <> NEW.public_key_hash)
+    EXECUTE FUNCTION keywright.keep_as_made('a key');
+
+-- A place where a certificate is used, and the version it has. INSERT, UPDATE and DELETE may come
+-- from anywhere: the triggers in “where certificates are used” see to locks, refusals and notices.
 CREATE TABLE keywright.usage (
     usage_id         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     organization_id  bigint      NOT NULL,
@@ -376,6 +428,178 @@ CREATE TABLE keywright.delivery (
     finished_at    timestamptz,
     PRIMARY KEY (digest_id, channel)
 );
+
+
+-- -------------------------------------------------------------------- where certificates are used --
+
+-- Whoever changes usages or certificates in plain SQL meets the same rules as whoever goes through
+-- jobs or commands. Locks are taken in the order usage, organization, certificate, version; several
+-- certificates in the order of their ids.
+
+-- Tell nothing more of these versions; notices that wait to be sent are cancelled (rule 57). In
+-- plpgsql, since each of its statements sees what was committed before that statement.
+CREATE FUNCTION keywright.silence_versions(version_ids bigint[], why text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    -- A scan may be planning notices of a version: we wait until it has committed, locking in its
+    -- order, and only the second statement sees what it planned.
+    WITH warning AS (
+        SELECT version_id FROM keywright.certificate_version
+         WHERE version_id = ANY (version_ids) AND next_notice_at IS NOT NULL
+         ORDER BY next_notice_at
+           FOR UPDATE
+    )
+    UPDATE keywright.certificate_version AS version SET next_notice_at = NULL
+      FROM warning
+     WHERE version.version_id = warning.version_id;
+    UPDATE keywright.notice SET state = 'cancelled', reason = why
+     WHERE version_id = ANY (version_ids) AND state = 'planned';
+END $$;
+
+-- Before a usage changes: nobody else changes the certificates that it leaves and that it gets until
+-- we commit. So a usage cannot appear on a certificate that is being deleted (rule 61), and the last
+-- of several usages to go knows that it is the last.
+CREATE FUNCTION keywright.admit_usage() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    wanted record;
+BEGIN
+    PERFORM FROM keywright.certificate
+      WHERE certificate_id IN (SELECT certificate_id FROM keywright.certificate_version
+                                WHERE version_id IN (OLD.version_id, NEW.version_id))
+      ORDER BY certificate_id
+        FOR NO KEY UPDATE;
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+    SELECT unique_name, deleted_at, version_number, not_after INTO wanted
+      FROM keywright.certificate_version
+      JOIN keywright.certificate USING (certificate_id)
+     WHERE version_id = NEW.version_id;
+    IF wanted.deleted_at IS NOT NULL THEN
+        RAISE EXCEPTION 'certificate "%" was deleted: nothing can use it', wanted.unique_name
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'deleted_certificates_are_not_used';
+    ELSIF wanted.unique_name IS NOT NULL AND wanted.not_after IS NULL THEN
+        RAISE EXCEPTION 'version % of certificate "%" is not signed yet: nothing can use it',
+                        wanted.version_number, wanted.unique_name
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'unusable_versions_are_not_used';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER usages_come_one_by_one BEFORE INSERT OR DELETE ON keywright.usage
+    FOR EACH ROW EXECUTE FUNCTION keywright.admit_usage();
+CREATE TRIGGER usages_move_one_by_one BEFORE UPDATE ON keywright.usage
+    FOR EACH ROW WHEN (OLD.version_id <> NEW.version_id) EXECUTE FUNCTION keywright.admit_usage();
+
+-- After usages have changed: a version warns as long as a place has it, and a replaced one falls
+-- silent with its last usage, unless it was silent already.
+CREATE FUNCTION keywright.follow_usages() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP <> 'DELETE' THEN
+        -- A replaced version may have fallen silent when its last place left; it warns again.
+        PERFORM keywright.schedule_notices(ARRAY(SELECT DISTINCT version_id FROM come));
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        PERFORM keywright.silence_versions(
+            ARRAY(SELECT DISTINCT version_id
+                    FROM gone
+                    JOIN keywright.certificate_version AS version USING (version_id)
+                   WHERE replaced_at IS NOT NULL
+                     AND NOT EXISTS (SELECT FROM keywright.usage
+                                      WHERE usage.version_id = version.version_id)),
+            'replaced');
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER notices_follow_new_usages AFTER INSERT ON keywright.usage
+    REFERENCING NEW TABLE AS come
+    FOR EACH STATEMENT EXECUTE FUNCTION keywright.follow_usages();
+CREATE TRIGGER notices_follow_moved_usages AFTER UPDATE ON keywright.usage
+    REFERENCING OLD TABLE AS gone NEW TABLE AS come
+    FOR EACH STATEMENT EXECUTE FUNCTION keywright.follow_usages();
+CREATE TRIGGER notices_follow_removed_usages AFTER DELETE ON keywright.usage
+    REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION keywright.follow_usages();
+
+-- Whether a version of the certificate is the old or the new one of a replacement under way. In
+-- plpgsql, which lets it stand before the table that it looks into.
+CREATE FUNCTION keywright.is_being_replaced(id bigint) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM keywright.certificate_version AS version
+                     JOIN keywright.replacement ON old_version_id = version.version_id
+                    WHERE version.certificate_id = id AND state = 'staged')
+        OR EXISTS (SELECT FROM keywright.certificate_version AS version
+                     JOIN keywright.replacement ON new_version_id = version.version_id
+                    WHERE version.certificate_id = id AND state = 'staged');
+END $$;
+
+-- Before a certificate is deleted: not while a place uses any of its versions (rule 60), or is about
+-- to. What is deleted gets the day on which it goes for good.
+CREATE FUNCTION keywright.admit_deletion() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    places text;
+BEGIN
+    IF NEW.deleted_at IS NULL THEN
+        NEW.purge_at := NULL;
+        RETURN NEW;
+    END IF;
+    SELECT string_agg(format('%s: %s (version %s)', place_kind, place, version_number), ', '
+                      ORDER BY place_kind, place) INTO places
+      FROM keywright.certificate_version
+      JOIN keywright.usage USING (version_id)
+     WHERE certificate_id = NEW.certificate_id;
+    IF places IS NOT NULL THEN
+        RAISE EXCEPTION 'certificate "%" is still in use: %', NEW.unique_name, places
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'certificates_in_use_are_not_deleted';
+    ELSIF keywright.is_being_replaced(NEW.certificate_id) THEN
+        RAISE EXCEPTION 'certificate "%" is part of a replacement that is under way', NEW.unique_name
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'replacements_end_before_deletion';
+    END IF;
+    NEW.purge_at := coalesce(NEW.purge_at, NEW.deleted_at + make_interval(days => coalesce(
+        (SELECT grace_days FROM keywright.certificate_policy
+          WHERE organization_id = NEW.organization_id), 30)));
+    RETURN NEW;
+END $$;
+CREATE TRIGGER deletion_is_refused_while_in_use BEFORE UPDATE ON keywright.certificate
+    FOR EACH ROW WHEN (OLD.deleted_at IS DISTINCT FROM NEW.deleted_at)
+    EXECUTE FUNCTION keywright.admit_deletion();
+
+-- After certificates were deleted or brought back: nothing is told of the former; of the latter,
+-- what is still to come, and what waited to be sent when they were deleted.
+CREATE FUNCTION keywright.follow_deletions() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    version_ids bigint[];
+BEGIN
+    version_ids := ARRAY(SELECT version_id
+                           FROM former JOIN latter USING (certificate_id)
+                           JOIN keywright.certificate_version USING (certificate_id)
+                          WHERE former.deleted_at IS NULL AND latter.deleted_at IS NOT NULL);
+    IF cardinality(version_ids) > 0 THEN
+        PERFORM keywright.silence_versions(version_ids, 'deleted');
+    END IF;
+    version_ids := ARRAY(SELECT version_id
+                           FROM former JOIN latter USING (certificate_id)
+                           JOIN keywright.certificate_version USING (certificate_id)
+                          WHERE former.deleted_at IS NOT NULL AND latter.deleted_at IS NULL);
+    IF cardinality(version_ids) > 0 THEN
+        WITH withdrawn AS (
+            DELETE FROM keywright.notice
+             WHERE version_id = ANY (version_ids) AND state = 'cancelled' AND reason = 'deleted'
+            RETURNING version_id, tier_days
+        )
+        DELETE FROM keywright.tier_record AS record
+         USING withdrawn
+         WHERE record.version_id = withdrawn.version_id AND record.tier_days = withdrawn.tier_days
+           AND NOT EXISTS (SELECT FROM keywright.notice AS other
+                            WHERE other.version_id = withdrawn.version_id
+                              AND other.tier_days = withdrawn.tier_days
+                              AND other.state IN ('planned', 'sent'));
+        PERFORM keywright.schedule_notices(version_ids);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER notices_follow_deletions AFTER UPDATE ON keywright.certificate
+    REFERENCING OLD TABLE AS former NEW TABLE AS latter
+    FOR EACH STATEMENT EXECUTE FUNCTION keywright.follow_deletions();
 
 
 -- --------------------------------------------------------------------------------- master keys --
@@ -650,6 +874,282 @@ CREATE TABLE keywright.quarantine (
 );
 CREATE INDEX quarantine_open ON keywright.quarantine (organization_id, field_id) WHERE resolved_at IS NULL;
 CREATE INDEX quarantine_key ON keywright.quarantine (organization_id, key_number) WHERE resolved_at IS NULL;
+
+-- ----------------------------------------------------------- certificates: replacement, clean-up --
+
+-- When keywright rekeys self-signed certificates by itself, and deletes expired ones, per organization.
+CREATE TABLE keywright.certificate_policy (
+    organization_id        bigint  PRIMARY KEY REFERENCES keywright.organization,
+    -- A new self-signed key pair so many days before the end, staged as a replacement; NULL: never.
+    rekey_days_before      integer CHECK (rekey_days_before BETWEEN 1 AND 365),
+    -- Expired for so many days and used nowhere: deleted; NULL: never.
+    delete_expired_after_days integer CHECK (delete_expired_after_days BETWEEN 0 AND 3650),
+    -- What is deleted can be brought back for so many days.
+    grace_days             integer NOT NULL DEFAULT 30 CHECK (grace_days BETWEEN 0 AND 3650)
+);
+
+CREATE TYPE keywright.replacement_state AS ENUM (
+    'staged',       -- both are valid; places may switch one by one
+    'completed',    -- every place has switched and given up the old one
+    'rolled_back'   -- every place has the old one again
+);
+
+-- The usages of one version move to another version (of the same certificate or of another one).
+CREATE TABLE keywright.replacement (
+    replacement_id   bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    organization_id  bigint      NOT NULL REFERENCES keywright.organization,
+    old_version_id   bigint      NOT NULL,
+    new_version_id   bigint      NOT NULL,
+    state            keywright.replacement_state NOT NULL DEFAULT 'staged',
+    requested_by     text        NOT NULL,
+    reason           text        NOT NULL CHECK (length(reason) BETWEEN 1 AND 500),
+    -- By when a place without deadlines of its own takes each step: all before the old one ends,
+    -- unless it had ended already.
+    overlap_by       timestamptz NOT NULL,
+    switch_by        timestamptz NOT NULL,
+    retire_by        timestamptz NOT NULL,
+    started_at       timestamptz NOT NULL DEFAULT now(),
+    finished_at      timestamptz,
+    finished_by      text,
+    -- What is purged for good takes its replacements along.
+    FOREIGN KEY (organization_id, old_version_id)
+        REFERENCES keywright.certificate_version (organization_id, version_id) ON DELETE CASCADE,
+    FOREIGN KEY (organization_id, new_version_id)
+        REFERENCES keywright.certificate_version (organization_id, version_id) ON DELETE CASCADE,
+    CONSTRAINT something_changes CHECK (old_version_id <> new_version_id),
+    CONSTRAINT steps_have_an_order CHECK (overlap_by <= switch_by AND switch_by <= retire_by),
+    CONSTRAINT finished_once_over
+        CHECK ((state = 'staged') = (finished_at IS NULL) AND (finished_at IS NULL) = (finished_by IS NULL))
+);
+CREATE UNIQUE INDEX one_replacement_at_a_time
+    ON keywright.replacement (old_version_id) WHERE state = 'staged';
+CREATE INDEX replacement_old_version ON keywright.replacement (old_version_id);
+CREATE INDEX replacement_new_version ON keywright.replacement (new_version_id);
+CREATE INDEX replacement_staged ON keywright.replacement (organization_id) WHERE state = 'staged';
+
+CREATE TYPE keywright.replacement_step_state AS ENUM (
+    'waiting',      -- the place has the old one
+    'overlapping',  -- it has been given the new one, too, and accepts both; it uses the old one
+    'switched',     -- it uses the new one, and accepts both
+    'retired'       -- and has given up the old one
+);
+
+-- One place's part of a replacement, as it was last recorded: replacement_progress says how it stands.
+CREATE TABLE keywright.replacement_step (
+    replacement_id   bigint      NOT NULL REFERENCES keywright.replacement ON DELETE CASCADE,
+    place_kind       text        NOT NULL,
+    place            text        NOT NULL,
+    state            keywright.replacement_step_state NOT NULL DEFAULT 'waiting',
+    overlap_by       timestamptz NOT NULL,
+    switch_by        timestamptz NOT NULL,
+    retire_by        timestamptz NOT NULL,
+    changed_by       text        NOT NULL,
+    changed_at       timestamptz NOT NULL DEFAULT now(),
+    overdue_told_for timestamptz,                       -- the deadline that was missed, once that was announced
+    PRIMARY KEY (replacement_id, place_kind, place),
+    CONSTRAINT steps_follow_each_other CHECK (overlap_by <= switch_by AND switch_by <= retire_by)
+);
+
+-- Where the places of each replacement stand. Usages are also added, moved and removed by hand, so
+-- while a replacement is staged the usage decides, and the recorded step says the rest.
+CREATE VIEW keywright.replacement_progress AS
+SELECT standing.*,
+       CASE standing.state WHEN 'waiting' THEN overlap_by
+                           WHEN 'overlapping' THEN switch_by
+                           WHEN 'switched' THEN retire_by END AS due_at  -- NULL: nothing is to be done
+  FROM (SELECT replacement.replacement_id, replacement.organization_id,
+               place.place_kind, place.place, usage.usage_id,
+               CASE WHEN replacement.state <> 'staged'
+                    THEN step.state
+                    WHEN usage.version_id = replacement.old_version_id
+                    THEN CASE step.state WHEN 'switched' THEN 'overlapping'
+                                         WHEN 'retired' THEN 'waiting'
+                                         ELSE coalesce(step.state, 'waiting') END
+                    WHEN usage.version_id = replacement.new_version_id
+                    THEN greatest(step.state, 'switched')
+                END AS state,                             -- NULL: the place has neither of the two any more
+               coalesce(step.overlap_by, replacement.overlap_by) AS overlap_by,
+               coalesce(step.switch_by, replacement.switch_by) AS switch_by,
+               coalesce(step.retire_by, replacement.retire_by) AS retire_by,
+               step.changed_by, step.changed_at, step.overdue_told_for
+          FROM keywright.replacement
+         CROSS JOIN LATERAL (
+               SELECT place_kind, place FROM keywright.replacement_step
+                WHERE replacement_step.replacement_id = replacement.replacement_id
+                UNION
+               SELECT place_kind, place FROM keywright.usage
+                WHERE usage.version_id = replacement.old_version_id
+                  AND replacement.state = 'staged') AS place
+          LEFT JOIN keywright.replacement_step AS step USING (replacement_id, place_kind, place)
+          LEFT JOIN keywright.usage
+                 ON usage.organization_id = replacement.organization_id
+                AND usage.place_kind = place.place_kind AND usage.place = place.place) AS standing;
+
+
+-- -------------------------------------------------------------------------- SAML single sign-on --
+
+-- Certificates that SAML configurations once had by default, whatever their name and organization:
+-- none may select one any more (rule 65).
+CREATE TABLE keywright.retired_default (
+    fingerprint      bytea       PRIMARY KEY CHECK (length(fingerprint) = 32),
+    subject          text        NOT NULL,
+    retired_by       text        NOT NULL,
+    retired_at       timestamptz NOT NULL DEFAULT now()
+);
+
+-- Organizations that may have more than one SAML configuration.
+CREATE TABLE keywright.saml_multiple (
+    organization_id  bigint      PRIMARY KEY REFERENCES keywright.organization,
+    enabled_by       text        NOT NULL,
+    enabled_at       timestamptz NOT NULL DEFAULT now()
+);
+
+-- How far a configuration has come from the retired default certificate (rule 66).
+CREATE TYPE keywright.saml_check AS ENUM (
+    'uses_default',       -- still has the retired default certificate, or none at all
+    'switched',           -- has one of the organization; not tried yet
+    'works',              -- service-provider-initiated sign-on was tried, and worked
+    'idp_update_needed',  -- it did not work: the identity provider needs the certificate
+    'done'
+);
+
+-- A SAML 2.0 service provider that signs its requests with a certificate. Which version signs is its
+-- usage: place_kind saml_configuration, place = its name.
+CREATE TABLE keywright.saml_configuration (
+    saml_configuration_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    organization_id  bigint      NOT NULL REFERENCES keywright.organization,
+    name             text        NOT NULL CHECK (name ~ '^[A-Za-z](_?[A-Za-z0-9])*$' AND length(name) <= 64),
+    entity_id        text        NOT NULL CHECK (length(entity_id) BETWEEN 1 AND 1024),
+    assertion_consumer_url text  NOT NULL CHECK (length(assertion_consumer_url) BETWEEN 1 AND 2048),
+    check_state      keywright.saml_check NOT NULL DEFAULT 'uses_default',
+    checked_at       timestamptz NOT NULL DEFAULT now(),
+    created_at       timestamptz NOT NULL DEFAULT now()
+);
+CREATE UNIQUE INDEX saml_names_are_unique ON keywright.saml_configuration (organization_id, lower(name));
+
+-- However a usage changes, the configuration has to be tried again; and rule 65 holds.
+CREATE FUNCTION keywright.follow_saml_usage() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND (OLD.version_id, OLD.place_kind, OLD.place) = (NEW.version_id, NEW.place_kind, NEW.place) THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'INSERT' AND OLD.place_kind = 'saml_configuration' THEN
+        UPDATE keywright.saml_configuration SET check_state = 'uses_default', checked_at = now()
+         WHERE organization_id = OLD.organization_id AND name = OLD.place;
+    END IF;
+    IF TG_OP <> 'DELETE' AND NEW.place_kind = 'saml_configuration' THEN
+        IF EXISTS (SELECT FROM keywright.certificate_version
+                     JOIN keywright.retired_default USING (fingerprint)
+                    WHERE version_id = NEW.version_id) THEN
+            RAISE EXCEPTION 'a SAML configuration may not select the retired default certificate'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'retired_defaults_are_not_selected';
+        END IF;
+        UPDATE keywright.saml_configuration SET check_state = 'switched', checked_at = now()
+         WHERE organization_id = NEW.organization_id AND name = NEW.place;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER saml_configurations_follow_their_usage
+    AFTER INSERT OR UPDATE OR DELETE ON keywright.usage
+    FOR EACH ROW EXECUTE FUNCTION keywright.follow_saml_usage();
+
+
+-- ------------------------------------------------------------------------------ mutual TLS --
+
+-- Roots that clients' certificates must lead to.
+CREATE TABLE keywright.trusted_root (
+    organization_id  bigint      NOT NULL REFERENCES keywright.organization,
+    fingerprint      bytea       NOT NULL CHECK (length(fingerprint) = 32),
+    subject          text        NOT NULL,
+    not_after        timestamptz NOT NULL,
+    certificate_der  bytea       NOT NULL,
+    is_public        boolean     NOT NULL DEFAULT false,  -- of a public CA: will not renew for clients (rule 37)
+    added_by         text        NOT NULL,
+    added_at         timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (organization_id, fingerprint)
+);
+
+-- A version that a client may present. What it is, is in certificate and certificate_version; who
+-- may present it and since when a listener accepts it, is here.
+CREATE TABLE keywright.mutual_tls_client (
+    organization_id  bigint      NOT NULL,
+    version_id       bigint      NOT NULL,
+    member_id        bigint,                              -- NULL: any member of the organization
+    -- The trusted root that it leads to. Once that is gone from trusted_root, nobody accepts it.
+    root_fingerprint bytea       NOT NULL CHECK (length(root_fingerprint) = 32),
+    uploaded_by      text        NOT NULL,
+    uploaded_at      timestamptz NOT NULL DEFAULT now(),
+    withdrawn_at     timestamptz,
+    PRIMARY KEY (version_id),
+    FOREIGN KEY (organization_id, version_id)
+        REFERENCES keywright.certificate_version (organization_id, version_id) ON DELETE CASCADE,
+    FOREIGN KEY (organization_id, member_id)
+        REFERENCES keywright.member (organization_id, member_id)
+);
+CREATE INDEX mutual_tls_client_organization ON keywright.mutual_tls_client (organization_id);
+
+
+-- ------------------------------------------------------------------------- secrets and artifacts --
+
+-- A secret that somebody handed over for a job, such as a keystore's password: a job has its id only.
+CREATE TABLE keywright.handed_secret (
+    secret_id        uuid        PRIMARY KEY DEFAULT gen_random_uuid(),
+    organization_id  bigint      NOT NULL REFERENCES keywright.organization,
+    -- UTF-8, an encrypted field (handed_secret.value); NULL once it was used up.
+    value            bytea,
+    purpose          text        NOT NULL CHECK (length(purpose) BETWEEN 1 AND 100),
+    handed_by        text        NOT NULL,
+    handed_at        timestamptz NOT NULL DEFAULT now(),
+    expires_at       timestamptz NOT NULL,
+    used_at          timestamptz,
+    gone_at          timestamptz,                         -- when its value was removed: used, or expired
+    CONSTRAINT secrets_do_not_stay
+        CHECK (expires_at > handed_at AND expires_at <= handed_at + interval '720 hours'),
+    CONSTRAINT used_secrets_are_gone CHECK (used_at IS NULL OR gone_at IS NOT NULL)
+) WITH (fillfactor = 90);
+CREATE INDEX handed_secret_expires_at ON keywright.handed_secret (expires_at) WHERE gone_at IS NULL;
+
+-- A file handed in or made here: encrypted at rest, and gone after a while.
+CREATE TABLE keywright.artifact (
+    artifact_id      uuid        PRIMARY KEY DEFAULT gen_random_uuid(),
+    organization_id  bigint      NOT NULL REFERENCES keywright.organization,
+    purpose          text        NOT NULL CHECK (purpose IN ('keystore_export', 'keystore_import')),
+    file_name        text        NOT NULL CHECK (file_name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$'),
+    media_type       text        NOT NULL,
+    size_bytes       integer     NOT NULL CHECK (size_bytes >= 0),
+    sha256           bytea       NOT NULL CHECK (length(sha256) = 32),
+    content          bytea,                               -- an encrypted field (artifact.content); NULL: gone
+    requested_by     text        NOT NULL,
+    job_id           bigint      CONSTRAINT a_job_makes_one_artifact UNIQUE,  -- that made it; NULL: handed in
+    made_at          timestamptz NOT NULL DEFAULT now(),
+    expires_at       timestamptz NOT NULL,
+    gone_at          timestamptz,                         -- when its content was removed
+    fetches          integer     NOT NULL DEFAULT 0 CHECK (fetches >= 0),
+    CONSTRAINT artifacts_do_not_stay
+        CHECK (expires_at > made_at AND expires_at <= made_at + interval '720 hours')
+) WITH (fillfactor = 90);
+CREATE INDEX artifact_expires_at ON keywright.artifact (expires_at) WHERE gone_at IS NULL;
+CREATE INDEX artifact_organization ON keywright.artifact (organization_id, made_at);
+
+-- Who fetched what, and who tried to. Never changed.
+CREATE TABLE keywright.artifact_fetch (
+    fetch_id         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    organization_id  bigint      NOT NULL REFERENCES keywright.organization,  -- in which it was asked for
+    artifact_id      uuid        NOT NULL,                -- as asked for: it need not exist, nor belong there
+    actor            text        NOT NULL,
+    refused_because  text        CHECK (refused_because IN ('unknown', 'not_allowed', 'gone')),  -- NULL: it was given
+    fetched_at       timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX artifact_fetch_artifact ON keywright.artifact_fetch (artifact_id);
+CREATE TRIGGER fetches_are_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON keywright.artifact_fetch
+    FOR EACH STATEMENT EXECUTE FUNCTION keywright.refuse();
+INSERT INTO keywright.encrypted_field
+       (field_id, field_name, table_schema, table_name, column_name, column_type, key_columns,
+        key_types, organization_column, state)
+VALUES ('6b657977-7269-4768-8474-000000000002', 'handed_secret.value', 'keywright',
+        'handed_secret', 'value', 'bytea', '{secret_id}', '{uuid}', 'organization_id', 'encrypted'),
+       ('6b657977-7269-4768-8474-000000000003', 'artifact.content', 'keywright',
+        'artifact', 'content', 'bytea', '{artifact_id}', '{uuid}', 'organization_id', 'encrypted');
 
 
 -- ------------------------------------------------------------------------------- announcements --

@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 
-from workers.contract import JobRequest, PurgeJobs, ReviewMasterKeys, ScanExpiries
+from workers.contract import (
+    CleanUpCertificates,
+    JobRequest,
+    PurgeHandover,
+    PurgeJobs,
+    ReviewCertificates,
+    ReviewMasterKeys,
+    ScanExpiries,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,5 +32,9 @@ TIMETABLE: tuple[Schedule, ...] = (
     # finds nothing due costs one look into an index.
     Schedule(name="expiry-scan", cron="*/5 * * * *", request=ScanExpiries()),
     Schedule(name="master-key-review", cron="7 * * * *", request=ReviewMasterKeys()),
+    Schedule(name="handover-purge", cron="37 * * * *", request=PurgeHandover()),
+    # Every hour, since a certificate that lives for days is rekeyed hours before its end.
+    Schedule(name="certificate-review", cron="22 * * * *", request=ReviewCertificates()),
+    Schedule(name="certificate-clean-up", cron="43 2 * * *", request=CleanUpCertificates()),
     Schedule(name="job-purge", cron="17 3 * * *", request=PurgeJobs()),
 )

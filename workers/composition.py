@@ -11,7 +11,7 @@ from dramatiq import Broker
 
 from workers.certificates.private_keys import PrivateKeys
 from workers.certificates.tools import CertificateTools
-from workers.contract import JobRequest, Queue
+from workers.contract import JobRequest, LifetimeCaps, Queue
 from workers.database.open import open_database
 from workers.database.pool import Pool, connect, open_pool
 from workers.database.schema import check_schema
@@ -147,13 +147,21 @@ def usual_handlers(settings: Settings, conninfo: str, ledger: Pool) -> Handlers:
         ledger=ledger,
     )
     postman = Postman(server, ledger, sender=settings.mail_from)
-    return subscriptions(postman, root_keys, tools, certificate_tools(keyring, ledger))
+    certificates = certificate_tools(keyring, ledger, lifetime_caps=settings.lifetime_caps)
+    return subscriptions(postman, root_keys, tools, certificates)
 
 
-def certificate_tools(keyring: KeyRing, ledger: Pool) -> CertificateTools:
+def certificate_tools(
+    keyring: KeyRing, ledger: Pool, *, lifetime_caps: LifetimeCaps = "warn"
+) -> CertificateTools:
     """Return what the jobs and commands on certificates work with."""
     cipher = FieldCipher(keyring, ledger)
-    return CertificateTools(cipher=cipher, private_keys=PrivateKeys(cipher), ledger=ledger)
+    return CertificateTools(
+        cipher=cipher,
+        private_keys=PrivateKeys(cipher),
+        ledger=ledger,
+        lifetime_caps=lifetime_caps,
+    )
 
 
 def open_keys(settings: Settings) -> RootKeys:

@@ -15,6 +15,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from workers.contract.certificates import LifetimeCaps
 from workers.errors import InvalidRequestError
 
 PREFIX = "KEYWRIGHT_"
@@ -103,6 +104,11 @@ class Settings(BaseModel):
         default_factory=dict,
         description="another PostgreSQL database that holds encrypted fields; they name it in lower"
         " case",
+    )
+    lifetime_caps: LifetimeCaps = Field(
+        default="warn",
+        description="what to do about a TLS server's certificate that lasts longer than the"
+        " CA/Browser Forum allows: warn, refuse or ignore",
     )
     log_level: str = Field(
         default="info",

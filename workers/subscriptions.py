@@ -6,19 +6,65 @@ The queue, the limits and the patience of each kind stand with its request in ``
 from collections.abc import Mapping
 from functools import partial
 
+from workers.certificates.clean_up.handlers import clean_up_certificates
+from workers.certificates.handover.purging import purge_handover
+from workers.certificates.issuing_jobs import (
+    copy_certificate,
+    generate_certificate,
+    rekey_certificate,
+)
+from workers.certificates.keystore_jobs import export_keystore, import_keystore
+from workers.certificates.mutual_tls.jobs import (
+    upload_client_certificate,
+    withdraw_client_certificate,
+)
+from workers.certificates.replacement.handlers import (
+    advance_replacement,
+    roll_back_replacement,
+    start_replacement,
+)
+from workers.certificates.review.handlers import review_certificates
+from workers.certificates.tools import CertificateTools
+from workers.certificates.uploading_jobs import upload_certificate
+from workers.certificates.usage_jobs import (
+    delete_unused,
+    register_usage,
+    restore_deleted,
+    switch_usage,
+    withdraw_usage,
+)
 from workers.contract import (
+    AdvanceReplacement,
+    CleanUpCertificates,
     ConcludeReencryption,
+    CopyCertificate,
+    DeleteCertificate,
     DeliverNotices,
     DestroyMasterKey,
+    ExportKeystore,
+    GenerateCertificate,
+    ImportKeystore,
     JobRequest,
+    MoveUsage,
     Ping,
     PrepareReencryption,
+    PurgeHandover,
     PurgeJobs,
+    RegisterUsage,
+    RekeyCertificate,
+    RemoveUsage,
+    RestoreCertificate,
+    ReviewCertificates,
     ReviewMasterKeys,
     RewrapMasterKeys,
+    RollBackReplacement,
     RotateMasterKey,
     ScanExpiries,
     StartReencryption,
+    StartReplacement,
+    UploadCertificate,
+    UploadClientCertificate,
+    WithdrawClientCertificate,
     WorkOnReencryption,
 )
 from workers.jobs.execution import Handler
@@ -38,11 +84,15 @@ from workers.reencryption.tools import Tools
 
 
 def subscriptions(
-    postman: Postman, root_keys: RootKeys, tools: Tools
+    postman: Postman,
+    root_keys: RootKeys,
+    tools: Tools,
+    certificates: CertificateTools,
 ) -> Mapping[type[JobRequest], Handler]:
     """Return what a worker does for each kind of job.
 
-    ``postman`` sends the mail; ``tools`` open and write encrypted fields.
+    ``postman`` sends the mail; ``tools`` open and write encrypted fields,
+    ``certificates`` the private keys among them.
     """
     return {
         # every five minutes, and on request; it asks for the deliveries
@@ -58,6 +108,31 @@ def subscriptions(
         PrepareReencryption: partial(prepare_reencryption, tools=tools),
         WorkOnReencryption: partial(work_on_reencryption, tools=tools),
         ConcludeReencryption: partial(conclude_reencryption, tools=tools),
+        # on request; rekeys also as an organization's policy has it
+        GenerateCertificate: partial(generate_certificate, tools=certificates),
+        RekeyCertificate: partial(rekey_certificate, tools=certificates),
+        CopyCertificate: partial(copy_certificate, tools=certificates),
+        UploadCertificate: partial(upload_certificate, tools=certificates),
+        # on request; what they need was handed over before, and every hour what is left over goes
+        ExportKeystore: partial(export_keystore, tools=certificates),
+        ImportKeystore: partial(import_keystore, tools=certificates),
+        PurgeHandover: purge_handover,
+        # on request
+        RegisterUsage: register_usage,
+        MoveUsage: switch_usage,
+        RemoveUsage: withdraw_usage,
+        DeleteCertificate: delete_unused,
+        RestoreCertificate: restore_deleted,
+        # on request; listeners follow by themselves
+        UploadClientCertificate: upload_client_certificate,
+        WithdrawClientCertificate: withdraw_client_certificate,
+        # on request
+        StartReplacement: partial(start_replacement, tools=certificates),
+        AdvanceReplacement: advance_replacement,
+        RollBackReplacement: roll_back_replacement,
+        # every hour, it asks for what policies say is due; every night
+        ReviewCertificates: review_certificates,
+        CleanUpCertificates: clean_up_certificates,
         # asked for by whoever wants to see the path alive; every night
         Ping: ping,
         PurgeJobs: purge_jobs,

@@ -33,6 +33,7 @@ def keywright(conninfo: str, connection: Connection, tmp_path: Path) -> Keywrigh
 
 
 ROOT_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+OURS = ["artifact.content", "certificate.private_key", "handed_secret.value"]
 CARD = ("customer.card", "--table", "public.customer", "--column", "card")
 
 
@@ -56,7 +57,7 @@ def test_a_field_is_registered_shown_checked_and_unregistered(
     [key] = keywright.json("key", "list", "-o", "Acme")
     assert (key["number"], key["state"]) == (1, "active")
 
-    assert field_names(keywright) == ["certificate.private_key", "customer.card"]
+    assert field_names(keywright) == [*OURS[:2], "customer.card", OURS[2]]
     shown = keywright.json("field", "show", "customer.card")
     assert shown["field"]["field_id"] == again["field"]["field_id"]
     assert shown["faults"] == []
@@ -68,7 +69,7 @@ def test_a_field_is_registered_shown_checked_and_unregistered(
     assert (checked.returncode, "DROP INDEX" in checked.stdout) == (1, True)
 
     assert keywright.run("field", "unregister", "customer.card").returncode == 0
-    assert field_names(keywright) == ["certificate.private_key"]
+    assert field_names(keywright) == OURS
 
 
 def test_undeclared_ciphertext_is_reported(keywright: Keywright, connection: Connection) -> None:
@@ -141,13 +142,13 @@ def test_without_a_root_key_nothing_is_registered_as_encrypted(keywright: Keywri
     settings = {k: v for k, v in keywright.settings.items() if k != "KEYWRIGHT_ROOT_KEY"}
     done = Keywright(keywright.data_dir, settings).run("field", "register", *CARD, "-o", "Acme")
     assert (done.returncode, "KEYWRIGHT_ROOT_KEY is not set" in done.stderr) == (1, True)
-    assert field_names(keywright) == ["certificate.private_key"]
+    assert field_names(keywright) == OURS
 
 
 def test_the_embedded_default_needs_no_setting(tmp_path: Path) -> None:
     keywright = Keywright(tmp_path / "data")
     try:
-        assert field_names(keywright) == ["certificate.private_key"]
+        assert field_names(keywright) == OURS
         assert keywright.run("field", "check").returncode == 0
     finally:
         shutil.rmtree(tmp_path / "data", ignore_errors=True)

@@ -25,6 +25,7 @@ WITH_HELP_INSTEAD = {
     "python -m benchmarks.jobs --json",
     "python -m benchmarks.expiry_scan --json",
     "python -m benchmarks.delivery --json",
+    "python -m benchmarks.reencryption --json",
 }
 RECIPE_ONLY = {
     # These run the tests; this is one of them.

@@ -70,7 +70,12 @@ def test_a_table_is_encrypted_follows_a_new_key_and_is_decrypted(
         (2, "reencrypt", "completed"),
         (1, "encrypt", "completed"),
     ]
-    assert runs[1]["fields"] == ["certificate.private_key", "customer.card"]
+    assert runs[1]["fields"] == [
+        "artifact.content",
+        "certificate.private_key",
+        "customer.card",
+        "handed_secret.value",
+    ]
     assert "reencrypt" in done(keywright, "reencryption", "list")
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from psycopg.rows import class_row
 
@@ -35,18 +36,26 @@ class ToldNotice:
 
 @dataclass(frozen=True, kw_only=True)
 class VersionRow:
-    """A version; ``chain_length`` counts the issuers that came with it."""
+    """A version; its private key, if it is here, is under the organization's master key.
+
+    ``chain_length`` counts the issuers that came with it. ``not_after`` is the end that counts;
+    where it is that of an issuer, ``ends_first`` names that one and ``leaf_not_after`` is its own.
+    """
 
     version_id: int
     version_number: int
     not_before: datetime | None
     not_after: datetime | None
+    leaf_not_after: datetime | None
+    ends_first: str | None
     serial: str | None
     fingerprint: bytes | None
     subject: str | None
     issuer: str | None
     key_algorithm: str
     key_size: int | None
+    has_private_key: bool
+    has_request: bool
     chain_length: int
     known_since: datetime
     replaced_at: datetime | None
@@ -59,6 +68,8 @@ class _Certificate:
     unique_name: str
     label: str
     kind: str
+    private_key_exportable: bool
+    made_from: dict[str, Any] | None
     created_at: datetime
 
 
@@ -84,7 +95,8 @@ def show_certificate(
         with connection.cursor(row_factory=class_row(_Certificate)) as cursor:
             certificate = cursor.execute(
                 """
-                SELECT certificate_id, unique_name, label, kind::text AS kind, created_at
+                SELECT certificate_id, unique_name, label, kind::text AS kind,
+                       private_key_exportable, made_from, created_at
                   FROM keywright.certificate
                  WHERE organization_id = %(organization_id)s AND deleted_at IS NULL
                    AND lower(unique_name) = lower(%(unique_name)s)
@@ -99,6 +111,8 @@ def show_certificate(
             unique_name=certificate.unique_name,
             label=certificate.label,
             kind=certificate.kind,
+            private_key_exportable=certificate.private_key_exportable,
+            made_from=certificate.made_from,
             created_at=certificate.created_at,
             versions=tuple(_versions(connection, certificate_id)),
             usages=tuple(
@@ -117,9 +131,10 @@ def _versions(connection: Connection, certificate_id: int) -> list[VersionRow]:
     with connection.cursor(row_factory=class_row(VersionRow)) as cursor:
         return cursor.execute(
             """
-            SELECT version_id, version_number, not_before, not_after, serial, fingerprint, subject,
-                   issuer, key_algorithm, key_size, cardinality(chain_der) AS chain_length,
-                   known_since, replaced_at, next_notice_at
+            SELECT version_id, version_number, not_before, not_after, leaf_not_after, ends_first,
+                   serial, fingerprint, subject, issuer, key_algorithm, key_size,
+                   private_key IS NOT NULL AS has_private_key, csr_der IS NOT NULL AS has_request,
+                   cardinality(chain_der) AS chain_length, known_since, replaced_at, next_notice_at
               FROM keywright.certificate_version
              WHERE certificate_id = %(certificate_id)s
              ORDER BY version_number DESC

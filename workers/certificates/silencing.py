@@ -1,4 +1,8 @@
-"""Taking back what is still to be told of a version: rule 57 of the model. SQL only."""
+"""Taking back what is still to be told of a version: rule 57 of the model. SQL only.
+
+What becomes of notices when usages change or certificates are deleted, triggers see to, so that it
+is the same for plain SQL; here is the rest.
+"""
 
 from collections.abc import Sequence
 
@@ -10,27 +14,8 @@ def silence_versions(connection: Connection, version_ids: Sequence[int], *, reas
 
     ``reason`` is kept with each cancelled notice: ``replaced``, ``acknowledged`` or ``deleted``.
     """
-    # A scan may be planning notices of a version: we wait until it has committed, locking in its
-    # order, and only a second statement sees what it planned.
     connection.execute(
-        """
-        WITH warning AS (
-            SELECT version_id FROM keywright.certificate_version
-             WHERE version_id = ANY (%(version_ids)s) AND next_notice_at IS NOT NULL
-             ORDER BY next_notice_at
-               FOR UPDATE
-        )
-        UPDATE keywright.certificate_version AS version SET next_notice_at = NULL
-          FROM warning
-         WHERE version.version_id = warning.version_id
-        """,
-        {"version_ids": list(version_ids)},
-    )
-    connection.execute(
-        """
-        UPDATE keywright.notice SET state = 'cancelled', reason = %(reason)s
-         WHERE version_id = ANY (%(version_ids)s) AND state = 'planned'
-        """,
+        "SELECT keywright.silence_versions(%(version_ids)s::bigint[], %(reason)s)",
         {"version_ids": list(version_ids), "reason": reason},
     )
 

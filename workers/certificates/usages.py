@@ -1,11 +1,14 @@
-"""Usages: the places where certificates are used, and which version each has. SQL only."""
+"""Usages: the places where certificates are used, and which version each has. SQL only.
+
+Locks and notices are seen to by triggers on ``keywright.usage``, so that whoever changes usages in
+plain SQL leads to the same; here are the questions asked before, and answers that people can read.
+"""
 
 import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row
 
 from workers.certificates.locking import (
@@ -14,8 +17,6 @@ from workers.certificates.locking import (
     lock_certificate_by_id,
     lock_certificates,
 )
-from workers.certificates.silencing import silence_replaced_versions
-from workers.certificates.versions import schedule_notices
 from workers.database.pool import Connection
 from workers.errors import ConflictError, InvalidRequestError, NotFoundError
 
@@ -49,40 +50,51 @@ def add_usage(
     """Register that a place uses a certificate, and return the usage's id.
 
     ``place_kind`` is a word such as ``saml_configuration``, ``place`` any name. Without
-    ``version_number`` the place has the newest version that is signed.
+    ``version_number`` the place has the newest version that is signed. Where it is registered so
+    already, nothing changes.
 
     Raises:
         InvalidRequestError: ``place_kind`` or ``place`` is not a proper one.
         NotFoundError: there is no such certificate or version.
-        ConflictError: the place uses a certificate already.
+        ConflictError: the place uses another certificate, or another version; or the retired
+            default would be selected (rule 65).
     """
     _check_place(place_kind, place)
     with connection.transaction():
         certificate = lock_certificate(connection, organization_id, unique_name)
         version_id = _version_to_use(connection, certificate, version_number)
-        try:
-            with connection.transaction():
-                row = connection.execute(
-                    """
-                    INSERT INTO keywright.usage
-                           (organization_id, version_id, place_kind, place, registered_at)
-                    VALUES (%(organization_id)s, %(version_id)s, %(place_kind)s, %(place)s, %(now)s)
-                    RETURNING usage_id
-                    """,
-                    {
-                        "organization_id": organization_id,
-                        "version_id": version_id,
-                        "place_kind": place_kind,
-                        "place": place,
-                        "now": now,
-                    },
-                ).fetchone()
-        except UniqueViolation:
-            raise ConflictError(
-                f"{place_kind}: {place} uses a certificate already; move that usage instead."
-            ) from None
-        schedule_notices(connection, [version_id])
-    assert row is not None
+        _refuse_retired_default(connection, place_kind, version_id)
+        values = {
+            "organization_id": organization_id,
+            "version_id": version_id,
+            "place_kind": place_kind,
+            "place": place,
+            "now": now,
+        }
+        row = connection.execute(
+            """
+            INSERT INTO keywright.usage
+                   (organization_id, version_id, place_kind, place, registered_at)
+            VALUES (%(organization_id)s, %(version_id)s, %(place_kind)s, %(place)s, %(now)s)
+                ON CONFLICT ON CONSTRAINT a_place_uses_one_version DO NOTHING
+            RETURNING usage_id
+            """,
+            values,
+        ).fetchone()
+        if row is None:
+            row = connection.execute(
+                """
+                SELECT usage_id FROM keywright.usage
+                 WHERE organization_id = %(organization_id)s
+                   AND place_kind = %(place_kind)s AND place = %(place)s
+                   AND version_id = %(version_id)s
+                """,
+                values,
+            ).fetchone()
+    if row is None:
+        raise ConflictError(
+            f"{place_kind}: {place} uses a certificate already; move that usage instead."
+        )
     return int(row[0])
 
 
@@ -106,15 +118,13 @@ def move_usage(
         usage_id, left = _lock_usage(connection, organization_id, place_kind, place)
         certificate = lock_certificates(connection, organization_id, unique_name, also=left)
         version_id = _version_to_use(connection, certificate, version_number)
+        _refuse_retired_default(connection, place_kind, version_id)
         connection.execute(
             """
             UPDATE keywright.usage SET version_id = %(version_id)s WHERE usage_id = %(usage_id)s
             """,
             {"version_id": version_id, "usage_id": usage_id},
         )
-        # A replaced version may have fallen silent when its last place left; it warns again.
-        schedule_notices(connection, [version_id])
-        silence_replaced_versions(connection, left)
 
 
 def remove_usage(
@@ -133,7 +143,6 @@ def remove_usage(
         connection.execute(
             "DELETE FROM keywright.usage WHERE usage_id = %(usage_id)s", {"usage_id": usage_id}
         )
-        silence_replaced_versions(connection, left)
 
 
 def list_usages(
@@ -189,6 +198,23 @@ def _version_to_use(
             " lists its versions."
         )
     return int(row[0])
+
+
+def _refuse_retired_default(connection: Connection, place_kind: str, version_id: int) -> None:
+    """Pass unless a SAML configuration would select the retired default certificate (rule 65)."""
+    row = connection.execute(
+        """
+        SELECT FROM keywright.certificate_version
+          JOIN keywright.retired_default USING (fingerprint)
+         WHERE version_id = %(version_id)s AND %(place_kind)s = 'saml_configuration'
+        """,
+        {"version_id": version_id, "place_kind": place_kind},
+    ).fetchone()
+    if row is not None:
+        raise ConflictError(
+            "That is a retired default certificate, which no SAML configuration may select; choose"
+            " one of the organization."
+        )
 
 
 def _lock_usage(

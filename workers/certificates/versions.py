@@ -106,18 +106,19 @@ def insert_versions(
              GROUP BY certificate_id
         )
         INSERT INTO keywright.certificate_version
-               (certificate_id, organization_id, version_number, not_before, not_after, serial,
-                fingerprint, subject, issuer, key_algorithm, key_size, certificate_der, chain_der,
-                known_since)
+               (certificate_id, organization_id, version_number, not_before, not_after,
+                leaf_not_after, ends_first, serial, fingerprint, subject, issuer, key_algorithm,
+                key_size, certificate_der, chain_der, known_since)
         SELECT certificate_id, %(organization_id)s, %(version_number)s, not_before, not_after,
-               serial, fingerprint, subject, issuer, key_algorithm, key_size, der,
-               coalesce(chain_der, '{}'), %(known_since)s
+               leaf_not_after, ends_first, serial, fingerprint, subject, issuer, key_algorithm,
+               key_size, der, coalesce(chain_der, '{}'), %(known_since)s
           FROM unnest(%(ids)s::bigint[], %(not_before)s::timestamptz[],
-                      %(not_after)s::timestamptz[], %(serials)s::text[],
+                      %(not_after)s::timestamptz[], %(leaf_not_after)s::timestamptz[],
+                      %(ends_first)s::text[], %(serials)s::text[],
                       %(fingerprints)b::bytea[], %(subjects)s::text[], %(issuers)s::text[],
                       %(algorithms)s::text[], %(sizes)s::integer[], %(ders)b::bytea[])
-               AS new (certificate_id, not_before, not_after, serial, fingerprint, subject,
-                       issuer, key_algorithm, key_size, der)
+               AS new (certificate_id, not_before, not_after, leaf_not_after, ends_first, serial,
+                       fingerprint, subject, issuer, key_algorithm, key_size, der)
           LEFT JOIN chain USING (certificate_id)
         RETURNING certificate_id, version_id
         """,
@@ -128,6 +129,8 @@ def insert_versions(
             "ids": list(found),
             "not_before": [each.not_before for each in certificates],
             "not_after": [each.not_after for each in certificates],
+            "leaf_not_after": [each.leaf_not_after for each in certificates],
+            "ends_first": [each.ends_first for each in certificates],
             "serials": [each.serial for each in certificates],
             "fingerprints": [each.fingerprint for each in certificates],
             "subjects": [each.subject for each in certificates],

@@ -7,15 +7,21 @@ from typing import Annotated
 import typer
 
 from workers.certificates.acknowledgement import acknowledge_replaced
-from workers.certificates.deletion import delete_certificate
-from workers.certificates.listing import PageEnd, list_certificates
 from workers.certificates.reading.found import Reading
 from workers.certificates.reading.paths import read_paths
 from workers.certificates.showing import ShownCertificate, show_certificate
 from workers.certificates.store import SavedImport, save_imported
 from workers.certificates.versions import add_version
+from workers.cli import (
+    certificate_downloads,
+    certificate_list,
+    certificate_making,
+    certificate_policies,
+    certificate_upload,
+)
+from workers.cli.chain_ends import print_chain_ends
 from workers.cli.organizations import OrganizationOption
-from workers.cli.output import JsonOption, cell, console, print_json, print_rows, print_table
+from workers.cli.output import JsonOption, cell, console, print_json, print_table
 from workers.cli.session import open_session
 from workers.database.pool import Connection, database_clock
 from workers.errors import InvalidRequestError
@@ -26,12 +32,15 @@ _MOST_LINES = 30
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    group = typer.Typer(no_args_is_help=True, help="Certificates: import, list and delete them.")
+    group = typer.Typer(no_args_is_help=True, help="Certificates: make, import, list, delete them.")
+    certificate_making.register(group)
+    certificate_downloads.register(group)
+    certificate_upload.register(group)
     group.command("import")(import_certificates)
-    group.command("list")(list_all)
+    certificate_list.register(group)
     group.command("show")(show)
     group.command("acknowledge")(acknowledge)
-    group.command("delete")(delete)
+    certificate_policies.register(group)
     app.add_typer(group, name="certificate")
 
 
@@ -150,48 +159,6 @@ def _report(reading: Reading, saved: SavedImport, *, renews: str | None, dry_run
     console.print(", ".join(summary) + ".")
 
 
-def list_all(
-    *,
-    organization: OrganizationOption,
-    expiring_within: Annotated[
-        int | None, typer.Option(help="Only those that end within so many days.")
-    ] = None,
-    expired: Annotated[bool, typer.Option("--expired", help="Only those that have ended.")] = False,
-    after: Annotated[str | None, typer.Option(help="Go on where the last page ended.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
-    as_json: JsonOption = False,
-) -> None:
-    """List certificates, those that end first before the others.
-
-    Example: `keywright certificate list -o Acme --expiring-within 60`
-    """
-    with open_session() as connection:
-        rows = list_certificates(
-            connection,
-            organization_id=organization_id(connection, organization),
-            now=database_clock(connection),
-            expiring_within_days=expiring_within,
-            expired=expired,
-            after=PageEnd.parse(after) if after else None,
-            limit=limit,
-        )
-    print_rows(
-        rows,
-        {
-            "unique_name": "Name",
-            "status": "Status",
-            "not_after": "Expires",
-            "next_notice_at": "Next notice",
-            "usages": "Used in",
-            "issuer": "Issuer",
-        },
-        as_json=as_json,
-        empty="There are no such certificates; `keywright certificate import` brings some in.",
-    )
-    if len(rows) == limit and not as_json:
-        console.print(f"Next page: --after {rows[-1].page_end}")
-
-
 def show(name: str, *, organization: OrganizationOption, as_json: JsonOption = False) -> None:
     """Show one certificate: its versions, where it is used, and what was told and will be.
 
@@ -224,23 +191,8 @@ def acknowledge(name: str, *, organization: OrganizationOption) -> None:
     console.print(f"Acknowledged: {versions} replaced versions of {name} warn no more.")
 
 
-def delete(name: str, *, organization: OrganizationOption) -> None:
-    """Delete a certificate that nothing uses; its pending notices are cancelled.
-
-    Example: `keywright certificate delete legacy_sso -o Acme`
-    """
-    with open_session() as connection:
-        delete_certificate(
-            connection,
-            organization_id=organization_id(connection, organization),
-            unique_name=name,
-            now=database_clock(connection),
-        )
-    console.print(f"Deleted {name}.", markup=False)
-
-
 def _print_shown(shown: ShownCertificate) -> None:
-    console.print(f"{shown.unique_name}  “{shown.label}”, {shown.kind}", markup=False)
+    console.print(f"{shown.unique_name}  “{shown.label}”, {_kind(shown)}", markup=False)
     print_table(
         ("Version", "Valid from", "Until", "Key", "Serial", "Issuer", "Replaced"),
         (
@@ -256,6 +208,7 @@ def _print_shown(shown: ShownCertificate) -> None:
             for version in shown.versions
         ),
     )
+    print_chain_ends(shown.versions)
     if shown.usages:
         print_table(
             ("Used in", "Version", "To be switched"),
@@ -278,3 +231,13 @@ def _print_shown(shown: ShownCertificate) -> None:
             for tier in shown.tiers
         ),
     )
+
+
+def _kind(shown: ShownCertificate) -> str:
+    words = shown.kind.replace("_", "-")
+    if shown.made_from is not None:
+        words += f", profile {shown.made_from['profile']}"
+    if any(version.has_private_key for version in shown.versions):
+        may = "may" if shown.private_key_exportable else "may not"
+        words += f"; its private key is kept encrypted and {may} leave in a keystore"
+    return words

@@ -1,4 +1,4 @@
-"""``keywright demo``: both main jobs at work, from scan to mail and from key to key."""
+"""``keywright demo``: the main jobs at work: notices, re-encryption, certificates."""
 
 import threading
 import time
@@ -25,6 +25,7 @@ from workers.cli.demonstration.cast import (
     end_of,
     self_signed_pem,
 )
+from workers.cli.demonstration.certificates import issue_and_replace
 from workers.cli.demonstration.encryption import (
     make_root_key,
     rotate_and_reencrypt,
@@ -61,7 +62,8 @@ def demo() -> None:
     """Show expiry notices and re-encryption at work: real and made certificates, real mail.
 
     Two organizations are told what expires; then 50,000 made-up patients of one of them are
-    encrypted, its master key is rotated, and they are re-encrypted.
+    encrypted, its master key is rotated, and they are re-encrypted; and a certificate is made,
+    signed by a throw-away CA, exported to a Java keystore, and put to use in SAML sign-on.
 
     Uses the embedded default, or the servers that the environment names; mail is always caught in
     files. It ends by itself, and run twice it tells nobody anything twice.
@@ -91,6 +93,13 @@ def demo() -> None:
             print_notices(connection, names, began=began)
             rotate_and_reencrypt(
                 connection, database.conninfo, root_keys, organization=TROUPES[0].name
+            )
+            issue_and_replace(
+                connection,
+                database.conninfo,
+                root_keys,
+                organization=TROUPES[0].name,
+                folder=settings.data_dir.absolute() / "demo",
             )
         print_traces(connection, names, began=began, mail=mail.resolve())
 

@@ -93,7 +93,10 @@ def add_member(
     ] = False,
     permission: Annotated[
         list[str] | None,
-        typer.Option(help="receive_expiration_notices or modify_all_data; may be repeated."),
+        typer.Option(
+            help="receive_expiration_notices, modify_all_data, view_encrypted_data,"
+            " manage_certificates or enforce_mutual_tls; may be repeated."
+        ),
     ] = None,
     time_zone: Annotated[
         str | None, typer.Option(help="For the dates in their mail; default: the organization's.")

@@ -3,13 +3,28 @@
 Nothing in this package imports the rest of the project, so that a caller can.
 """
 
+from workers.contract.certificate_policies import (
+    CleanUpCertificates,
+    DeleteCertificate,
+    RestoreCertificate,
+    ReviewCertificates,
+)
+from workers.contract.certificates import (
+    CopyCertificate,
+    GenerateCertificate,
+    LifetimeCaps,
+    RekeyCertificate,
+)
+from workers.contract.chains import UploadCertificate
 from workers.contract.keys import (
     DestroyMasterKey,
     ReviewMasterKeys,
     RewrapMasterKeys,
     RotateMasterKey,
 )
+from workers.contract.keystores import ExportKeystore, ImportKeystore, PurgeHandover
 from workers.contract.maintenance import Ping, PurgeJobs
+from workers.contract.mutual_tls import UploadClientCertificate, WithdrawClientCertificate
 from workers.contract.notices import DeliverNotices, ScanExpiries
 from workers.contract.reencryption import (
     ConcludeReencryption,
@@ -17,7 +32,13 @@ from workers.contract.reencryption import (
     StartReencryption,
     WorkOnReencryption,
 )
+from workers.contract.replacement import (
+    AdvanceReplacement,
+    RollBackReplacement,
+    StartReplacement,
+)
 from workers.contract.request import JobRequest, Queue
+from workers.contract.usages import MoveUsage, RegisterUsage, RemoveUsage
 
 JOB_REQUESTS: tuple[type[JobRequest], ...] = (
     ScanExpiries,
@@ -30,6 +51,25 @@ JOB_REQUESTS: tuple[type[JobRequest], ...] = (
     PrepareReencryption,
     WorkOnReencryption,
     ConcludeReencryption,
+    GenerateCertificate,
+    RekeyCertificate,
+    CopyCertificate,
+    UploadCertificate,
+    ExportKeystore,
+    ImportKeystore,
+    PurgeHandover,
+    RegisterUsage,
+    MoveUsage,
+    RemoveUsage,
+    DeleteCertificate,
+    RestoreCertificate,
+    UploadClientCertificate,
+    WithdrawClientCertificate,
+    StartReplacement,
+    AdvanceReplacement,
+    RollBackReplacement,
+    ReviewCertificates,
+    CleanUpCertificates,
     Ping,
     PurgeJobs,
 )
@@ -37,18 +77,38 @@ JOB_REQUESTS: tuple[type[JobRequest], ...] = (
 
 __all__ = [
     "JOB_REQUESTS",
+    "AdvanceReplacement",
+    "CleanUpCertificates",
     "ConcludeReencryption",
+    "CopyCertificate",
+    "DeleteCertificate",
     "DeliverNotices",
     "DestroyMasterKey",
+    "ExportKeystore",
+    "GenerateCertificate",
+    "ImportKeystore",
     "JobRequest",
+    "LifetimeCaps",
+    "MoveUsage",
     "Ping",
     "PrepareReencryption",
+    "PurgeHandover",
     "PurgeJobs",
     "Queue",
+    "RegisterUsage",
+    "RekeyCertificate",
+    "RemoveUsage",
+    "RestoreCertificate",
+    "ReviewCertificates",
     "ReviewMasterKeys",
     "RewrapMasterKeys",
+    "RollBackReplacement",
     "RotateMasterKey",
     "ScanExpiries",
     "StartReencryption",
+    "StartReplacement",
+    "UploadCertificate",
+    "UploadClientCertificate",
+    "WithdrawClientCertificate",
     "WorkOnReencryption",
 ]

@@ -8,7 +8,7 @@ from psycopg.sql import SQL
 
 from workers.errors import ConflictError, PermanentError
 
-VERSION = 2
+VERSION = 3
 _MARK = f"keywright schema version {VERSION}"
 _CREATION_LOCK = 0x6B657977  # any number that nothing else locks: "keyw"
 

@@ -109,6 +109,15 @@ class FieldCipher:
         finally:
             writer.close()
 
+    def make_ready(self, organization_id: int) -> None:
+        """Let an organization have a master key, before its row is locked and values encrypted.
+
+        Raises:
+            NotFoundError: there is no such organization.
+            RootKeyUnavailableError: the key cannot be wrapped right now.
+        """
+        self._keyring.make_ready(organization_id)
+
     def decrypt(
         self, field_name: str, *, organization_id: int, row: Sequence[Any], value: Stored | None
     ) -> Stored | None:

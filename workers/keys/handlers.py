@@ -4,10 +4,10 @@ from pydantic import BaseModel
 
 from workers.contract import ReviewMasterKeys, RewrapMasterKeys, RotateMasterKey
 from workers.errors import InvalidRequestError
+from workers.jobs.due import enqueue_due
 from workers.jobs.running import RunningJob
 from workers.keys.policy import (
     destructions_due,
-    enqueue_due,
     rotations_due_by_policy,
     rotations_due_by_wear,
 )

@@ -95,6 +95,7 @@ class KeyRing:
         self._kept: OrderedDict[tuple[int, int], tuple[MasterKey, float]] = OrderedDict()
         self._loading: dict[tuple[int, int], threading.Lock] = {}
         self._times_forgotten = 0
+        self._ready: set[int] = set()
 
     def key(self, organization_id: int, number: int) -> MasterKey:
         """Return a key that may decrypt.
@@ -151,6 +152,22 @@ class KeyRing:
                 number = latest  # it has given way meanwhile
             else:
                 return key
+
+    def make_ready(self, organization_id: int) -> None:
+        """Let an organization without any key have its first.
+
+        Making it takes a lock of the organization in a transaction of its own; whoever locks the
+        organization and then encrypts would wait for himself, and calls this before.
+
+        Raises:
+            NotFoundError: there is no such organization.
+            RootKeyUnavailableError: the key cannot be wrapped right now.
+        """
+        # Once there is a key, there always is one.
+        if organization_id not in self._ready:
+            if self.active_number(organization_id) is None:
+                self._make_the_first(organization_id)
+            self._ready.add(organization_id)
 
     def forget(self, organization_id: int, number: int) -> None:
         """Use the key no more before its state was read again."""

@@ -1,20 +1,16 @@
 """When master keys give way by themselves: the policies, and what is due by them. SQL only."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
 from workers.contract import DestroyMasterKey, RotateMasterKey
 from workers.database.pool import Connection
 from workers.errors import InvalidRequestError, NotFoundError
+from workers.jobs.due import MOST_AT_ONCE, DueJob
 from workers.keys.usage import ROTATE, WORN_OUT, rotation_key
-
-MOST_AT_ONCE = 10_000
-"""So many jobs of a kind one review asks for; the next one finds the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,15 +27,6 @@ class RotationPolicy:
     def is_due(self, now: datetime) -> bool:
         """Return whether the next review asks for a rotation."""
         return self.due_at is not None and self.due_at <= now
-
-
-@dataclass(frozen=True, kw_only=True)
-class DueJob:
-    """A job to ask for; one that is not finished yet is not asked for again."""
-
-    organization_id: int
-    unique_key: str
-    request: RotateMasterKey | DestroyMasterKey
 
 
 def set_rotation_policy(
@@ -179,31 +166,3 @@ def destructions_due(connection: Connection) -> list[DueJob]:
         )
         for organization_id, number in rows
     ]
-
-
-def enqueue_due(connection: Connection, due: Sequence[DueJob]) -> int:
-    """Insert the jobs that nobody has asked for yet, in one statement; return how many."""
-    return connection.execute(
-        """
-        INSERT INTO keywright.job
-               (kind, queue, organization_id, arguments, unique_key, max_attempts)
-        SELECT kind, queue::keywright.queue, organization_id, arguments, unique_key, max_attempts
-          FROM unnest(%(kinds)s::text[], %(queues)s::text[], %(organization_ids)s::bigint[],
-                      %(arguments)s::jsonb[], %(unique_keys)s::text[],
-                      %(max_attempts)s::smallint[])
-               WITH ORDINALITY
-               AS due (kind, queue, organization_id, arguments, unique_key, max_attempts, position)
-         ORDER BY position
-            ON CONFLICT (kind, organization_id, unique_key)
-               WHERE unique_key IS NOT NULL AND state IN ('scheduled', 'ready', 'running')
-               DO NOTHING
-        """,
-        {
-            "kinds": [each.request.kind for each in due],
-            "queues": [each.request.queue.value for each in due],
-            "organization_ids": [each.organization_id for each in due],
-            "arguments": [Jsonb(each.request.model_dump(mode="json")) for each in due],
-            "unique_keys": [each.unique_key for each in due],
-            "max_attempts": [each.request.max_attempts for each in due],
-        },
-    ).rowcount

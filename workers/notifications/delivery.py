@@ -244,6 +244,7 @@ def _item(notice: DueNotice) -> DigestItem:
         subject=notice.subject,
         serial=notice.serial,
         not_after=notice.not_after,
+        ends_first=notice.ends_first,
         tier_days=notice.tier_days,
         used_in=tuple(notice.used_in),
         replaced=notice.replaced,

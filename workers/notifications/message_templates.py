@@ -13,8 +13,8 @@ _INLINED_CSS = "_base/inlined.css"
 
 def templates_directory() -> Path:
     """Return the folder of the templates, in the installed package or in the checkout around it."""
-    here = Path(__file__).parent
-    for directory in (here / "templates", here.parents[1] / "templates"):
+    package = Path(__file__).parents[1]
+    for directory in (package / "templates", package.parent / "templates"):
         if directory.is_dir():
             return directory
     raise FileNotFoundError("The folder “templates” is missing from this installation")

@@ -39,7 +39,8 @@ class DigestItem:
 
     ``kind`` is a ``certificate_kind`` of the schema, ``not_after`` is aware, ``used_in`` names
     places such as ``SAML configuration: Okta``. ``replaced``: a successor exists, but this one is
-    still in use.
+    still in use. ``ends_first`` names the one of its chain that ends at ``not_after``, where it is
+    not itself.
     """
 
     label: str
@@ -52,6 +53,7 @@ class DigestItem:
     tier_days: int
     used_in: tuple[str, ...]
     replaced: bool
+    ends_first: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,11 +169,14 @@ def _facts(item: DigestItem) -> tuple[tuple[str, str], ...]:
             item.serial,
         ]
     )
-    return tuple(
+    facts = tuple(
         (name, value)
         for name, value in zip(names, values, strict=True)
         if name != "Subject" or item.subject != item.issuer
     )
+    if item.ends_first is None:
+        return facts
+    return (*facts, ("Chain", *_values([f"ends first with {name_in_words(item.ends_first)}"])))
 
 
 def _values(texts: Sequence[str]) -> tuple[str, ...]:

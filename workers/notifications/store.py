@@ -37,6 +37,7 @@ class DueNotice:
     issuer: str
     serial: str
     not_after: datetime
+    ends_first: str | None
     tier_days: int
     used_in: list[str]
     replaced: bool
@@ -155,7 +156,7 @@ def notices_to_tell(connection: Connection, digest_ids: Sequence[int]) -> list[D
             """
             SELECT digest.digest_id, certificate.label, certificate.unique_name,
                    certificate.kind::text AS kind, version.subject, version.issuer, version.serial,
-                   version.not_after, notice.tier_days,
+                   version.not_after, version.ends_first, notice.tier_days,
                    version.replaced_at IS NOT NULL AS replaced,
                    ARRAY (SELECT usage.place_kind || ': ' || usage.place
                             FROM keywright.usage

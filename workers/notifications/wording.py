@@ -19,7 +19,7 @@ _NEW_ONE = {
     "self_signed": ("Generate a new self-signed certificate.",),
     "ca_signed": (
         "Request a new certificate and have the certification authority sign it.",
-        "Upload the signed chain.",
+        "Upload the signed chain: keywright certificate upload NAME FILES -o ORGANIZATION",
     ),
     "imported": (
         "Obtain a new certificate from its issuer.",

@@ -12,7 +12,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from workers.errors import InvalidRequestError
 
 Profile = Literal["system_administrator", "standard"]
-Permission = Literal["receive_expiration_notices", "modify_all_data", "view_encrypted_data"]
+Permission = Literal[
+    "receive_expiration_notices",
+    "modify_all_data",
+    "view_encrypted_data",
+    "manage_certificates",
+    "enforce_mutual_tls",
+]
 
 CSV_COLUMNS = ("name", "email", "profile", "permissions", "active", "time_zone")
 _MAX_CSV_BYTES = 16 * 1024 * 1024

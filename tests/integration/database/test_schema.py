@@ -59,7 +59,7 @@ def acme(connection: Connection) -> Household:
 def test_an_empty_database_gets_the_schema_once(empty: Connection) -> None:
     assert schema_mark(empty) is None
     assert create_schema(empty)
-    assert schema_mark(empty) == "keywright schema version 2"
+    assert schema_mark(empty) == "keywright schema version 3"
     check_schema(empty)
     enqueue(empty, Ping())
     assert not create_schema(empty)
@@ -96,7 +96,7 @@ def test_a_database_without_it_is_refused_with_what_to_do(empty: Connection) -> 
     ("mark", "shown"),
     [
         ("keywright schema version 1", "“keywright schema version 1”"),
-        ("keywright schema version 22", "“keywright schema version 22”"),
+        ("keywright schema version 33", "“keywright schema version 33”"),
         (None, "“an unmarked schema”"),
     ],
 )

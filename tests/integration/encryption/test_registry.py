@@ -20,6 +20,7 @@ from workers.encryption.registry import (
 from workers.errors import ConflictError, NotFoundError
 
 OURS = "certificate.private_key"
+ALL_OURS = ["artifact.content", OURS, "handed_secret.value"]
 
 CARD = FieldDefinition(
     field_name=FIELD,
@@ -46,7 +47,7 @@ def names(fields: list[EncryptedField]) -> list[str]:
 
 
 def test_our_own_private_keys_are_a_field_like_any_other(connection: Connection) -> None:
-    [ours] = list_fields(connection)
+    [_, ours, _] = list_fields(connection)
     assert (ours.field_name, ours.place) == (OURS, "keywright.certificate_version.private_key")
     assert ours.field_id == UUID("6b657977-7269-4768-8474-000000000001")
     assert ours.writes_ciphertext
@@ -115,9 +116,9 @@ def test_fields_are_listed_by_name_and_organization(shop: Shop) -> None:
         organization_id=shop.globex,
     )
     field_id = register_field(shop.connection, theirs).field_id
-    assert names(list_fields(shop.connection)) == ["a", OURS, FIELD]
-    assert names(list_fields(shop.connection, organization_id=shop.acme)) == [OURS, FIELD]
-    assert names(list_fields(shop.connection, organization_id=shop.globex)) == ["a", OURS, FIELD]
+    assert names(list_fields(shop.connection)) == ["a", *ALL_OURS[:2], FIELD, ALL_OURS[2]]
+    assert names(list_fields(shop.connection, organization_id=shop.acme)) == [*ALL_OURS[:2], FIELD, ALL_OURS[2]]
+    assert names(list_fields(shop.connection, organization_id=shop.globex)) == ["a", *ALL_OURS[:2], FIELD, ALL_OURS[2]]
     assert names(list_fields(shop.connection, field_ids=[field_id, uuid4()])) == ["a"]
     assert names(list_fields(shop.connection, field_ids=[])) == []
 
@@ -140,7 +141,7 @@ def test_of_two_who_move_a_field_one_does(connection: Connection, card: Encrypte
 
 def test_a_field_of_plaintext_may_leave(connection: Connection, card: EncryptedField) -> None:
     assert unregister_field(connection, FIELD, holds_ciphertext=True) == card
-    assert names(list_fields(connection)) == [OURS]
+    assert names(list_fields(connection)) == ALL_OURS
     assert register_field(connection, CARD).field_id != card.field_id
 
 

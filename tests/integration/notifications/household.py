@@ -44,12 +44,13 @@ class Household:
         not_after: datetime,
         life: timedelta = timedelta(days=365),
         known_since: datetime | None = None,
+        kind: str = "imported",
     ) -> int:
-        """Add an imported certificate that keywright has known all its life, or since a moment."""
+        """Add a certificate that keywright has known all its life, or since a moment."""
         row = self.connection.execute(
             "INSERT INTO keywright.certificate (organization_id, unique_name, label, kind)"
-            " VALUES (%s, %s, %s, 'imported') RETURNING certificate_id",
-            [self.organization_id, name, name],
+            " VALUES (%s, %s, %s, %s) RETURNING certificate_id",
+            [self.organization_id, name, name, kind],
         ).fetchone()
         assert row is not None
         row = self.connection.execute(

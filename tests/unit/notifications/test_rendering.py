@@ -177,6 +177,14 @@ def test_the_subject_of_a_certificate_is_told_where_it_differs_from_the_issuer()
     assert "   Subject: CN=billing.acme.example\n" in text
 
 
+def test_who_in_a_chain_ends_first_is_told() -> None:
+    item = replace(ITEM, ends_first="CN=Acme Issuing,O=Acme GmbH")
+    mail = render(item)
+    assert "Chain:   ends first with CN=Acme Issuing, O=Acme GmbH" in mail.text
+    assert "Chain ends first with CN=Acme Issuing, O=Acme GmbH" in visible(mail.html)
+    assert "Chain" not in render(ITEM).text
+
+
 def test_both_bodies_say_the_same() -> None:
     mail = render(
         ITEM,

@@ -42,7 +42,21 @@ def assemble_chain(found: Sequence[FoundCertificate]) -> FoundCertificate | Faul
                 f"entry {issued.position} names this as its issuer, but {reason}",
                 "get the issuer's right certificate, or import without --chain",
             )
-    return replace(leaf, chain=tuple(issuer.der for issuer in issuers))
+    return with_chain(leaf, issuers)
+
+
+def with_chain(leaf: FoundCertificate, issuers: Sequence[FoundCertificate]) -> FoundCertificate:
+    """Return ``leaf`` with its issuers, nearest first; the earliest end of them all counts."""
+    own_end = leaf.leaf_not_after or leaf.not_after
+    first = min(issuers, key=lambda each: each.not_after, default=leaf)
+    ends_before = first.not_after < own_end
+    return replace(
+        leaf,
+        chain=tuple(issuer.der for issuer in issuers),
+        not_after=first.not_after if ends_before else own_end,
+        leaf_not_after=own_end if ends_before else None,
+        ends_first=first.subject or first.display_name if ends_before else None,
+    )
 
 
 def _why_unverified(issued: bytes, issuer: bytes) -> str | None:

@@ -74,6 +74,11 @@ def subject_and_issuer(der: bytes) -> tuple[bytes, bytes]:
     return subject.encoded, issuer.encoded
 
 
+def public_key_info(der: bytes) -> bytes:
+    """Return the SubjectPublicKeyInfo of a certificate that was read before, as DER."""
+    return _parts_needed(_signed_part(der))[4].encoded
+
+
 def _signed_part(der: bytes) -> Element:
     signed = next(read_element(der).children(), None)
     if signed is None:

@@ -12,7 +12,9 @@ class FoundCertificate:
     Dates are in UTC. ``serial`` is lower-case hexadecimal, two digits a byte; ``fingerprint`` is
     SHA-256; ``subject`` and ``issuer`` are RFC 4514; ``key_size`` is in bits, None where the
     algorithm says it. ``display_name`` is never empty. ``chain`` holds the issuers that came with
-    it, nearest first, as DER.
+    it, nearest first, as DER. ``not_after`` is the end that counts: where one of the chain ends
+    first, it is that one's: ``leaf_not_after`` is the certificate's own then, and ``ends_first`` says
+    whose end it is.
     """
 
     source: str
@@ -31,6 +33,8 @@ class FoundCertificate:
     display_name: str
     is_self_issued: bool
     chain: tuple[bytes, ...] = ()
+    leaf_not_after: datetime | None = None
+    ends_first: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from workers.certificates.reading.paths import read_paths
 Issued = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
 
-def issue(common_name: str, issuer: Issued | None = None) -> Issued:
+def issue(common_name: str, issuer: Issued | None = None, *, lives: int = 1) -> Issued:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
     certificate = (
@@ -26,7 +26,7 @@ def issue(common_name: str, issuer: Issued | None = None) -> Issued:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number() | 1 << 158)
         .not_valid_before(BEGINNING)
-        .not_valid_after(END + timedelta(days=1))
+        .not_valid_after(END + timedelta(days=lives))
         .sign(issuer[1] if issuer else key, hashes.SHA256())
     )
     return certificate, key
@@ -59,6 +59,19 @@ def test_a_leaf_takes_its_issuers_along(tmp_path: Path, certificates: list[Issue
     [found] = reading.certificates
     assert found.der == encoded[0]
     assert list(found.chain) == encoded[1:]
+
+
+def test_the_earliest_end_of_a_chain_counts_and_is_said(tmp_path: Path) -> None:
+    root = issue("root", lives=-9)
+    middle = issue("middle", root, lives=-20)
+    path = write(tmp_path / "chain.pem", *map(der, (issue("leaf", middle), middle, root)))
+    [found] = read_paths([path], chain=True).certificates
+    assert found.not_after == END - timedelta(days=20)
+    assert found.leaf_not_after == END + timedelta(days=1)
+    assert found.ends_first == "CN=middle"
+    [found] = read_paths([write(path, der(LEAF), der(MIDDLE))], chain=True).certificates
+    assert (found.not_after, found.leaf_not_after) == (END + timedelta(days=1), None)
+    assert found.ends_first is None
 
 
 def test_without_chain_every_certificate_stands_for_itself(tmp_path: Path) -> None:

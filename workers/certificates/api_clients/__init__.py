@@ -1,0 +1,1 @@
+"""Configurations for programs that call a mutual-TLS listener with a certificate kept here."""

@@ -1,0 +1,56 @@
+"""Announcements of what left in a keystore and what came in one (rule 64)."""
+
+from workers.certificates.announcing import announce
+from workers.certificates.keystore_export import KeystoreContents
+from workers.certificates.keystore_import import ImportPlan
+from workers.database.pool import Connection
+
+
+def announce_export(
+    connection: Connection,
+    contents: KeystoreContents,
+    *,
+    organization_id: int,
+    subject: str,
+    requested_by: str,
+    store_format: str,
+    job_id: int | None,
+) -> None:
+    """Say who exported what: every private key that leaves is named."""
+    announce(
+        connection,
+        kind="keystore.exported",
+        organization_id=organization_id,
+        subject=subject,
+        data={
+            "requested_by": requested_by,
+            "job_id": job_id,
+            "format": store_format,
+            "certificates": len(contents.entries),
+            "private_keys": contents.with_key,
+        },
+    )
+
+
+def announce_import(
+    connection: Connection,
+    plan: ImportPlan,
+    *,
+    organization_id: int,
+    subject: str,
+    requested_by: str,
+    job_id: int | None,
+) -> None:
+    """Say who imported what."""
+    announce(
+        connection,
+        kind="keystore.imported",
+        organization_id=organization_id,
+        subject=subject,
+        data={
+            "requested_by": requested_by,
+            "job_id": job_id,
+            "format": plan.format,
+            "certificates": [each.unique_name for each in plan.entries],
+        },
+    )

@@ -1,0 +1,1 @@
+"""Replacing a certificate place by place, with both valid meanwhile."""

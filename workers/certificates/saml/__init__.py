@@ -1,0 +1,1 @@
+"""SAML single sign-on: which certificate signs a configuration's requests, and who knows it."""

@@ -1,0 +1,50 @@
+"""Jobs at the end of a certificate's life: its deletion and return, and what policies ask for."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from workers.contract.certificates import UniqueName
+from workers.contract.request import JobRequest, Queue
+
+
+class DeleteCertificate(JobRequest):
+    """Delete a certificate that nothing uses; during the days of grace it can be restored."""
+
+    kind: ClassVar[str] = "certificate.delete"
+    queue: ClassVar[Queue] = Queue.CERTIFICATES
+
+    unique_name: UniqueName
+
+
+class RestoreCertificate(JobRequest):
+    """Bring a deleted certificate back as it was, under its name or a new one.
+
+    Of several of that name, the one deleted last is meant, unless ``certificate_id`` says which.
+    """
+
+    kind: ClassVar[str] = "certificate.restore"
+    queue: ClassVar[Queue] = Queue.CERTIFICATES
+
+    unique_name: UniqueName
+    new_name: UniqueName | None = None
+    certificate_id: Annotated[int, Field(ge=1, lt=2**63)] | None = None
+
+
+class ReviewCertificates(JobRequest):
+    """Ask for what policies say is due: new key pairs, and replacements for places in use."""
+
+    kind: ClassVar[str] = "certificate.review"
+    queue: ClassVar[Queue] = Queue.MAINTENANCE
+    time_limit_seconds: ClassVar[float] = 600
+
+
+class CleanUpCertificates(JobRequest):
+    """Delete what policies say has been expired for long enough; purge what was deleted long ago.
+
+    What a place uses, and what is being replaced, stays.
+    """
+
+    kind: ClassVar[str] = "certificate.clean_up"
+    queue: ClassVar[Queue] = Queue.MAINTENANCE
+    time_limit_seconds: ClassVar[float] = 3600

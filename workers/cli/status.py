@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from workers.certificates.health import CertificateHealth, certificate_health
 from workers.cli.output import JsonOption, cell, console, in_words, print_json, print_table
 from workers.database.open import open_database
 from workers.database.pool import Connection, connect, database_clock
@@ -32,6 +33,7 @@ class Status:
     queues: list[QueueBacklog] = field(default_factory=list)
     depths: list[QueueDepth] = field(default_factory=list)
     notices: NoticeHealth | None = None
+    certificates: CertificateHealth | None = None
     troubles: list[str] = field(default_factory=list)
 
 
@@ -138,6 +140,17 @@ def _look_into_ledger(connection: Connection, found: Status) -> None:
         f" that is seen to, `keywright reencryption resume {run.run_id}`."
         for run in list_paused(connection)
     ]
+    found.certificates = certificates = certificate_health(connection)
+    if certificates.expired_places:
+        found.troubles.append(
+            f"{certificates.expired_places} places have a certificate that has ended; `keywright"
+            " usage list -o ORGANIZATION` shows when each ends."
+        )
+    if certificates.overdue:
+        found.troubles.append(
+            f"{certificates.overdue} replacements are overdue; `keywright replacement list -o"
+            " ORGANIZATION` shows which places are behind."
+        )
     if notices.tiers_nobody_heard:
         found.troubles.append(
             f"{notices.tiers_nobody_heard} notices of the last 7 days had no active member to go"
@@ -155,6 +168,11 @@ def _show(found: Status) -> None:
         oldest = min((moment for moment in waiting if moment is not None), default=None)
         since = f"waits since {cell(oldest)}" if oldest else "none waits"
         console.print(f"Oldest due notice: {since}")
+    if found.certificates is not None:
+        console.print(
+            f"Certificates: {found.certificates.expired} have ended,"
+            f" {found.certificates.being_replaced} are being replaced"
+        )
     depths = {depth.queue: depth for depth in found.depths}
     if found.queues:
         print_table(

@@ -1,6 +1,7 @@
 """Certificates as people see them: lists by expiry, page by page, and one with everything."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -155,3 +156,51 @@ def test_what_is_not_there_cannot_be_shown(acme: Inventory) -> None:
             show_certificate(
                 acme.connection, organization_id=acme.organization_id, unique_name=name
             )
+
+
+def narrowed(acme: Inventory, **options: Any) -> list[str]:
+    rows = list_certificates(
+        acme.connection, organization_id=acme.organization_id, now=NOON, **options
+    )
+    return [row.unique_name for row in rows]
+
+
+def test_rule_62_a_list_may_keep_to_what_ended_lately(acme: Inventory) -> None:
+    acme.keep("long_over", days_left=-300, number=9)
+    assert narrowed(acme, expired=True) == ["long_over", "over"]
+    assert narrowed(acme, expired_since=NOON - 6 * DAY) == ["over"]
+    assert narrowed(acme, expired_since=NOON - 6 * DAY, expiring_within_days=9) == [
+        "over",
+        "today",
+        "soon",
+    ]
+    assert narrowed(acme, expired_since=NOON - 4 * DAY) == []
+
+
+def test_a_list_may_keep_to_what_is_used_or_is_not(acme: Inventory) -> None:
+    acme.use("soon", "Billing")
+    acme.renew("soon", number=20)
+    acme.use("over", "Shop")
+    assert narrowed(acme, used=True) == ["over", "soon"]
+    assert narrowed(acme, used=False) == ["today", "next", "late", "pending"]
+    assert narrowed(acme, used=True, expired=True) == ["over"]
+
+
+def test_a_list_may_keep_to_a_kind(acme: Inventory) -> None:
+    assert narrowed(acme, kind="imported", expired=True) == ["over"]
+    assert narrowed(acme, kind="self_signed") == []
+    with pytest.raises(InvalidRequestError, match="kind: self_signed, ca_signed, imported"):
+        narrowed(acme, kind="own")
+
+
+def test_a_list_may_keep_to_what_is_being_replaced(acme: Inventory) -> None:
+    acme.connection.execute(
+        "INSERT INTO keywright.replacement (organization_id, old_version_id, new_version_id,"
+        " requested_by, reason, overlap_by, switch_by, retire_by)"
+        " SELECT %s, old.version_id, new.version_id, 'test', 'a test', %s, %s, %s"
+        "   FROM keywright.certificate_version AS old, keywright.certificate_version AS new"
+        "  WHERE old.subject = 'CN=over' AND new.subject = 'CN=late'",
+        [acme.organization_id, NOON, NOON, NOON],
+    )
+    assert narrowed(acme, being_replaced=True) == ["over", "late"]
+    assert narrowed(acme, being_replaced=False) == ["today", "soon", "next", "pending"]

@@ -4,6 +4,8 @@ A keystore is read by a child process that the kernel holds to the limits. The f
 passwords reach it over a socket that has no name, never by arguments or files.
 """
 
+import unicodedata
+
 from workers.certificates.keystores.entries import KeystoreReading
 from workers.certificates.keystores.errors import KeystoreError
 from workers.certificates.keystores.exchange import NotAnAnswerError, decode_answer, encode_request
@@ -40,6 +42,9 @@ def read_keystore(
             raise KeystoreError(
                 f"password: at most {_MAX_PASSWORD_CHARACTERS:,} characters; give the right one."
             )
+    # As they are written (``check_password``): the same letters may be typed in two ways.
+    store_password = unicodedata.normalize("NFC", store_password)
+    key_password = key_password and unicodedata.normalize("NFC", key_password)
     request = encode_request(
         data, store_password=store_password, key_password=key_password, limits=limits
     )

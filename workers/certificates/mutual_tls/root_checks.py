@@ -46,7 +46,7 @@ def is_public(root: FoundCertificate, public: Collection[bytes]) -> bool:
 
 def _check_root(found: FoundCertificate, now: datetime) -> list[UploadFault]:
     candidate = Candidate.of(found)
-    findings = Findings()
+    findings = Findings([found.source])
     check_each([candidate], now, findings)
     faults = [UploadFault.of(fault) for fault in findings.faults()]
     if not candidate.is_self_issued or not was_signed_by(candidate, candidate):

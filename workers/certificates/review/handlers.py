@@ -5,9 +5,7 @@ from datetime import timedelta
 from pydantic import BaseModel
 
 from workers.certificates.review.store import rekeys_due, replacements_due
-from workers.contract import ReviewCertificates
-from workers.contract.certificates import RekeyCertificate
-from workers.contract.replacement import StartReplacement
+from workers.contract import RekeyCertificate, ReviewCertificates, StartReplacement
 from workers.jobs.due import MOST_AT_ONCE, DueJob, enqueue_due
 from workers.jobs.enqueue import enqueue
 from workers.jobs.running import RunningJob

@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 from psycopg.rows import class_row
 
 from workers.certificates.policies import most_days_before
-from workers.contract.certificates import RekeyCertificate
-from workers.contract.replacement import StartReplacement
+from workers.contract import RekeyCertificate, StartReplacement
 from workers.database.pool import Connection
 
 LONGEST_DELAY = timedelta(days=90)

@@ -15,7 +15,6 @@ class Code(StrEnum):
     UNREADABLE = "unreadable"
     MALFORMED = "malformed"
     TOO_MANY = "too_many"
-    TOO_LARGE = "too_large"
     KEY_MISMATCH = "key_mismatch"
     SELF_SIGNED = "self_signed"
     SECOND_LEAF = "second_leaf"

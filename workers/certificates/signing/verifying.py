@@ -77,7 +77,7 @@ def verify_found(
     None: any. ``unreadable`` is what reading the files found, to be told together.
     """
     refused = {Code.LIFETIME} if rules.lifetime_caps == "refuse" else frozenset[Code]()
-    sources = [each.source for each in (*found, *unreadable)]
+    sources = [*(each.source for each in found), *(each.source for each in unreadable)]
     findings = Findings(sources, accepted=rules.accepted, refused=refused)
     for fault in unreadable:
         findings.add_fault(fault)

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.integration.certificates.mutual_tls.listeners import Answer, serving
@@ -56,9 +57,11 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A listener that demands a certificate, and answers with whose it was and what was asked."""
 
     def handle(request: BaseHTTPRequestHandler) -> Answer:
-        socket: ssl.SSLSocket = request.connection  # type: ignore[assignment]
-        subject = dict(part[0] for part in (socket.getpeercert() or {})["subject"])  # type: ignore[misc, index, union-attr]
-        return 200, json.dumps([subject["commonName"], request.path])
+        assert isinstance(request.connection, ssl.SSLSocket)
+        der = request.connection.getpeercert(binary_form=True)
+        assert der is not None
+        [name] = x509.load_der_x509_certificate(der).subject
+        return 200, json.dumps([name.value, request.path])
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     identity = write_identity(tmp_path_factory.mktemp("server"), SERVER_CERTIFICATE)

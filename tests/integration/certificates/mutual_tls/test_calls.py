@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.integration.certificates.mutual_tls.listeners import Answer, get, serving
+from tests.integration.certificates.mutual_tls.listeners import Answer, Handling, get, serving
 from tests.integration.certificates.mutual_tls.partners import (
     BY,
     FORGER,
@@ -71,12 +71,12 @@ class Service:
             context.verify_mode = ssl.CERT_OPTIONAL  # so that the refusal can be told
         return context
 
-    def handling(self, door: Door):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    def handling(self, door: Door) -> Handling:
         """Return what a service does with a call: ask, and then answer or refuse."""
 
         def handle(request: BaseHTTPRequestHandler) -> Answer:
-            socket: ssl.SSLSocket = request.connection  # type: ignore[assignment]
-            der = socket.getpeercert(binary_form=True)
+            assert isinstance(request.connection, ssl.SSLSocket)
+            der = request.connection.getpeercert(binary_form=True)
             with psycopg.connect(self.partners.connection.info.dsn) as connection:
                 decision = decide_call(
                     connection,
@@ -94,7 +94,7 @@ class Service:
 
     def call(self, who: str, *, port: int, certificate: Issued | None = None) -> Answer:
         """Call as a member, with a certificate or without."""
-        identity = certificate and write_identity(self.folder, certificate, ISSUING)
+        identity = write_identity(self.folder, certificate, ISSUING) if certificate else None
         return get(port, client_context(identity, self.folder), {"Session-Of": who})
 
 

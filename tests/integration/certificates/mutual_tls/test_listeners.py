@@ -169,7 +169,8 @@ def test_rule_36_a_watched_bundle_follows_within_its_interval(
     partners: Partners, tmp_path: Path
 ) -> None:
     desk = Desk(partners, tmp_path)
-    stop, seen = threading.Event(), []
+    stop = threading.Event()
+    seen: list[Refreshed] = []
     reported: list[str] = []
 
     def watching() -> None:

@@ -249,7 +249,8 @@ def test_a_pending_rekey_gets_the_chain_of_its_key_and_the_present_version_its_o
         True,
         False,
     ]
-    assert desk.acme.private_key(fourth["version_id"])
+    public_key = desk.acme.private_key(fourth["version_id"]).public_key()
+    assert public_key == load_der_x509_certificate(fourth["certificate_der"]).public_key()
 
 
 def test_what_no_authority_signs_takes_no_chain(desk: Desk) -> None:
@@ -280,4 +281,4 @@ def test_what_was_to_be_signed_and_is_signed_meanwhile_is_renewed(desk: Desk) ->
     desk.upload(desk.authority.chain(desk.request(), days=40))
     done = desk.keep(late)
     assert (done.outcome, done.version_number) == ("renewed", 2)
-    assert desk.acme.private_key(done.version_id)
+    assert desk.acme.private_key(done.version_id).public_key()

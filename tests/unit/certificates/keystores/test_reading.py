@@ -144,3 +144,10 @@ def test_a_process_that_is_killed_takes_its_helper_along() -> None:
     while process.exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_password_may_be_typed_composed_or_decomposed() -> None:
+    composed, decomposed = "Schl\u00fcssel-7", "Schlu\u0308ssel-7"
+    for writing, reading in ((composed, decomposed), (decomposed, composed)):
+        data = write_keystore("jks", keys=[key_entry("P-256")], password=writing)
+        assert len(read_keystore(data, store_password=reading).keys) == 1

@@ -35,6 +35,7 @@ def test_every_setting_has_its_variable() -> None:
         "data_dir": "/srv/keywright",
         "root_key": "file:/etc/keywright/root.key",
         "former_root_key": "aws-kms:alias/keywright",
+        "lifetime_caps": "refuse",
         "log_level": "warning",
         "log_format": "text",
         "worker_processes": "3",

@@ -26,7 +26,7 @@ class Escaped(str):
 
 
 def render(name: str, values: Mapping[str, Any]) -> str:
-    """Return a template, such as ``api_client/curl.conf``, with its values.
+    """Return a template, such as ``api_client/curl.conf.j2``, with its values.
 
     Raises:
         InvalidRequestError: a value cannot be written in the syntax of the file.

@@ -21,6 +21,8 @@ MODULES = {
     "member": "organizations",
     "certificate": "certificates",
     "usage": "usages",
+    "replacement": "replacements",
+    "saml": "saml",
     "mutual-tls": "mutual_tls",
     "api-client": "api_clients",
     "keystore": "keystores",

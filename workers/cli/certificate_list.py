@@ -85,6 +85,7 @@ def list_all(
             "unique_name": "Name",
             "status": "Status",
             "not_after": "Expires",
+            "ends_first": "Chain ends first",
             "next_notice_at": "Next notice",
             "usages": "Used in",
             "issuer": "Issuer",

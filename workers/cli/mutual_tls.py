@@ -117,9 +117,7 @@ def upload(
     file: ClientFile,
     *,
     organization: OrganizationOption,
-    name: Annotated[
-        str | None, typer.Option(help="Unique name; default: from the subject.")
-    ] = None,
+    name: Annotated[str | None, typer.Option(help="Unique name; default: from the label.")] = None,
     label: Annotated[str | None, typer.Option(help="Label; default: from the subject.")] = None,
     member: Annotated[
         str | None, typer.Option(help="E-mail of the one member who may present it.")

@@ -126,7 +126,8 @@ def _report(refreshed: Refreshed, folder: Path, *, as_json: bool) -> None:
         return
     done = "written" if refreshed.changed else "unchanged"
     console.print(
-        f"{folder}/current: {refreshed.clients} client certificates, {done}"
+        f"{folder}/current: {refreshed.clients} client certificate"
+        f"{'' if refreshed.clients == 1 else 's'}, {done}"
         f"{', listener reloaded' if refreshed.reloaded else ''}.",
         markup=False,
         soft_wrap=True,

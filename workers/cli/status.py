@@ -78,6 +78,7 @@ def look(settings: Settings) -> Status:
             check_schema(connection)
             found.database = "embedded" if database.is_embedded else "reachable"
             _look_into_ledger(connection, found)
+            _look_into_certificates(connection, found)
     except KeywrightError as error:
         found.database = "in trouble"
         found.troubles.append(str(error))
@@ -140,21 +141,24 @@ def _look_into_ledger(connection: Connection, found: Status) -> None:
         f" that is seen to, `keywright reencryption resume {run.run_id}`."
         for run in list_paused(connection)
     ]
-    found.certificates = certificates = certificate_health(connection)
-    if certificates.expired_places:
-        found.troubles.append(
-            f"{certificates.expired_places} places have a certificate that has ended; `keywright"
-            " usage list -o ORGANIZATION` shows when each ends."
-        )
-    if certificates.overdue:
-        found.troubles.append(
-            f"{certificates.overdue} replacements are overdue; `keywright replacement list -o"
-            " ORGANIZATION` shows which places are behind."
-        )
     if notices.tiers_nobody_heard:
         found.troubles.append(
             f"{notices.tiers_nobody_heard} notices of the last 7 days had no active member to go"
             " to; give each organization an active administrator."
+        )
+
+
+def _look_into_certificates(connection: Connection, found: Status) -> None:
+    found.certificates = certificates = certificate_health(connection)
+    if certificates.expired_places:
+        found.troubles.append(
+            f"Places with a certificate that has ended: {certificates.expired_places}; `keywright"
+            " usage list -o ORGANIZATION` shows which."
+        )
+    if certificates.overdue:
+        found.troubles.append(
+            f"Replacements that are overdue: {certificates.overdue}; `keywright replacement list -o"
+            " ORGANIZATION` shows them."
         )
 
 

@@ -32,7 +32,10 @@ class RestoreCertificate(JobRequest):
 
 
 class ReviewCertificates(JobRequest):
-    """Ask for what policies say is due: new key pairs, and replacements for places in use."""
+    """Ask for what policies say is due: new key pairs, and replacements for places in use.
+
+    Places that are late in a replacement are announced.
+    """
 
     kind: ClassVar[str] = "certificate.review"
     queue: ClassVar[Queue] = Queue.MAINTENANCE

@@ -68,5 +68,5 @@ def test_a_value_that_is_missing_or_not_escaped_is_an_error() -> None:
     with pytest.raises(UndefinedError):
         environment.from_string("{{ url | json }}").render()
     with pytest.raises(UndefinedError):
-        render("api_client/curl.conf", {})
+        render("api_client/curl.conf.j2", {})
     assert environment.from_string("{{ url | json }}").render(url="{{ 7 * 7 }}") == '"{{ 7 * 7 }}"'

@@ -36,7 +36,7 @@ CONFIGURATIONS: Mapping[Program, str] = {
     Program.JAVA: "ApiClient.java",
     Program.NODE: "api_client.mjs",
 }
-"""The file that each program reads, which is also the name of its template."""
+"""The file that each program reads; its template has that name and ``.j2``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ def client_files(request: ClientRequest, identity: Identity) -> dict[str, bytes]
         "password_file": str(request.password_file),
         "server_ca": None if request.server_ca is None else str(request.folder / SERVER_CA),
     }
-    files[name] = render(f"api_client/{name}", values).encode("utf-8")
+    files[name] = render(f"api_client/{name}.j2", values).encode("utf-8")
     return files
 
 

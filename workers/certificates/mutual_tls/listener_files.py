@@ -59,7 +59,7 @@ def listener_files(bundle: Bundle, listener: Listener) -> dict[str, bytes]:
         "none_text": TEXTS[Refusal.NO_CLIENT_CERTIFICATE],
         "unknown_text": TEXTS[Refusal.UNKNOWN_CERTIFICATE],
     }
-    files = {name: render(f"listener/{name}", values).encode() for name in TEMPLATES}
+    files = {name: render(f"listener/{name}.j2", values).encode() for name in TEMPLATES}
     files["clients.json"] = _as_json(bundle)
     files["clients.pem"] = b"".join(
         f"# {each.unique_name}, version {each.version_number}\n".encode() + _pem(each.certificate)

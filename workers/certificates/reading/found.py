@@ -13,8 +13,8 @@ class FoundCertificate:
     SHA-256; ``subject`` and ``issuer`` are RFC 4514; ``key_size`` is in bits, None where the
     algorithm says it. ``display_name`` is never empty. ``chain`` holds the issuers that came with
     it, nearest first, as DER. ``not_after`` is the end that counts: where one of the chain ends
-    first, it is that one's: ``leaf_not_after`` is the certificate's own then, and ``ends_first`` says
-    whose end it is.
+    first, it is that one's; ``leaf_not_after`` is the certificate's own then, and ``ends_first``
+    says whose end it is.
     """
 
     source: str

@@ -93,22 +93,43 @@ def start_with(
             successor = newest_version(connection, organization_id, request.certificate)
         if successor is not None and successor.not_after is None:
             return StartedOrWaiting(started=None, successor=successor)
-        new = VersionRef(
-            unique_name=request.successor or request.certificate,
-            version_number=request.successor_version
-            if successor is None
-            else successor.version_number,
-        )
-        started = start(
+        started = start_named(
             connection,
+            request,
             organization_id=organization_id,
-            old=VersionRef(unique_name=request.certificate, version_number=request.version_number),
-            new=new,
-            overlap_by=request.overlap_by,
-            switch_by=request.switch_by,
-            retire_by=request.retire_by,
+            successor_version=None if successor is None else successor.version_number,
             requested_by=requested_by,
-            reason=request.reason,
             now=now,
         )
     return StartedOrWaiting(started=started, successor=successor)
+
+
+def start_named(
+    connection: Connection,
+    request: StartReplacement,
+    *,
+    organization_id: int,
+    requested_by: str,
+    now: datetime,
+    successor_version: int | None = None,
+) -> Started:
+    """Start what is asked for with a successor that is there.
+
+    Raises:
+        NotFoundError, InvalidRequestError, ConflictError: as ``start``.
+    """
+    return start(
+        connection,
+        organization_id=organization_id,
+        old=VersionRef(unique_name=request.certificate, version_number=request.version_number),
+        new=VersionRef(
+            unique_name=request.successor or request.certificate,
+            version_number=successor_version or request.successor_version,
+        ),
+        overlap_by=request.overlap_by,
+        switch_by=request.switch_by,
+        retire_by=request.retire_by,
+        requested_by=requested_by,
+        reason=request.reason,
+        now=now,
+    )

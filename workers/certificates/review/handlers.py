@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from pydantic import BaseModel
 
+from workers.certificates.replacements import announce_overdue
 from workers.certificates.review.store import rekeys_due, replacements_due
 from workers.contract import RekeyCertificate, ReviewCertificates, StartReplacement
 from workers.jobs.due import MOST_AT_ONCE, DueJob, enqueue_due
@@ -15,10 +16,14 @@ LOOK_AGAIN = timedelta(minutes=1)
 
 
 class Reviewed(BaseModel):
-    """How many jobs a review asked for that nobody had asked for yet."""
+    """How many jobs a review asked for that nobody had asked for yet.
+
+    ``overdue`` counts the places whose next step was late, and that it announced.
+    """
 
     rekeys: int
     replacements: int
+    overdue: int
 
 
 def review_certificates(_request: ReviewCertificates, job: RunningJob) -> Reviewed:
@@ -55,6 +60,7 @@ def review_certificates(_request: ReviewCertificates, job: RunningJob) -> Review
     reviewed = Reviewed(
         rekeys=enqueue_due(connection, rekeys),
         replacements=enqueue_due(connection, replacements),
+        overdue=announce_overdue(connection, now=job.now),
     )
     if reviewed.rekeys:
         enqueue(

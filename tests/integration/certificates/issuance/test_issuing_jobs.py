@@ -12,6 +12,7 @@ from tests.integration.certificates.issuance.workshop import QUICK, Workshop
 from tests.integration.jobs.workbench import Workbench, let_lease_run_out, problem
 from tests.servers.waiting import until
 from workers.certificates.issuance import drafts
+from workers.certificates.issuance.key_types import generate_key
 from workers.certificates.private_keys import PrivateKey
 from workers.contract.certificates import (
     CopyCertificate,
@@ -36,7 +37,6 @@ def while_generating(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], 
             happen()
             return generate_key(key_type)
 
-        generate_key = drafts.generate_key
         monkeypatch.setattr(drafts, "generate_key", generate)
 
     return arrange

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from scheduler.fires import fire
 from scheduler.timetable import TIMETABLE, Schedule
@@ -67,15 +69,19 @@ def age(workshop: Workshop, version_id: int, *, days_left: int) -> None:
     )
 
 
-def work(workshop: Workshop, workbench: Workbench) -> list[str]:
-    """Do all that was asked for, also what is to be done in a minute; return the kinds."""
-    handlers: dict[type[JobRequest], Handler] = {
+def handlers(workshop: Workshop) -> dict[type[JobRequest], Handler]:
+    """Return what a worker does for the jobs that a review leads to."""
+    return {
         **workshop.handlers(),
         ReviewCertificates: review_certificates,
         StartReplacement: partial(start_replacement, tools=workshop.tools),
     }
-    execution = workbench.execution(handlers)
-    done = []
+
+
+def work(workshop: Workshop, workbench: Workbench) -> list[str]:
+    """Do all that was asked for, also what is to be done in a minute; return the kinds."""
+    execution = workbench.execution(handlers(workshop))
+    done: list[str] = []
     while True:
         workshop.connection.execute(
             "UPDATE keywright.job SET run_at = now() WHERE state = 'scheduled'"
@@ -92,9 +98,7 @@ def work(workshop: Workshop, workbench: Workbench) -> list[str]:
 
 def tick(workshop: Workshop, schedule: Schedule, *, hours: int) -> int | None:
     """Let a scheduler reach a time of its timetable."""
-    return fire(
-        workshop.connection, schedule, fire_at=workshop.now + timedelta(hours=hours)
-    )
+    return fire(workshop.connection, schedule, fire_at=workshop.now + timedelta(hours=hours))
 
 
 def replacements(workshop: Workshop) -> list[tuple[int, int, str, str]]:
@@ -134,7 +138,7 @@ def test_what_is_used_is_rekeyed_and_staged_once_and_places_stay_where_they_are(
     old, new = workshop.versions("Signing")
     assert new["public_key_hash"] != old["public_key_hash"]
     assert new["not_after"] > workshop.now + 300 * DAY
-    assert workshop.private_key(new["version_id"])
+    assert workshop.private_key(new["version_id"]) != workshop.private_key(old["version_id"])
     [(old_number, new_number, state, requested_by)] = replacements(workshop)
     assert (old_number, new_number, state) == (1, 2, "staged")
     assert requested_by.startswith("job ")
@@ -144,9 +148,7 @@ def test_what_is_used_is_rekeyed_and_staged_once_and_places_stay_where_they_are(
     assert old["next_notice_at"] is not None
 
 
-def test_what_nothing_uses_just_has_a_new_version(
-    workshop: Workshop, workbench: Workbench
-) -> None:
+def test_what_nothing_uses_just_has_a_new_version(workshop: Workshop, workbench: Workbench) -> None:
     made = workshop.generate("Signing")
     age(workshop, made.version_id, days_left=5)
     tick(workshop, REVIEW, hours=0)
@@ -167,24 +169,26 @@ def test_rule_63_what_was_purged_comes_back_from_a_kept_keystore_under_its_name(
 ) -> None:
     made = workshop.generate("Signing")
     connection, keys = workshop.connection, workshop.tools.private_keys
-    owner = {"organization_id": workshop.organization_id}
+    owner = workshop.organization_id
     kept = write_contents(
-        collect_contents(connection, keys, **owner),
+        collect_contents(connection, keys, organization_id=owner),
         Passwords(store=PASSWORD),
         store_format="pkcs12",
         truststore=False,
     )
     before = workshop.versions("Signing")[0]
-    delete_certificate(connection, unique_name="Signing", now=workshop.now, **owner)
+    delete_certificate(connection, organization_id=owner, unique_name="Signing", now=workshop.now)
     with connection.transaction():
         assert purge_deleted(connection, now=workshop.now + 31 * DAY, limit=10) == 1
     assert workshop.versions("Signing") == []
     reading = read_keystore(kept, store_password=PASSWORD)
-    plan = plan_import(connection, reading, ImportOptions(), **owner)
+    plan = plan_import(connection, reading, ImportOptions(), organization_id=owner)
     assert [each.same_as for each in plan.entries] == [None]
-    import_planned(connection, keys, plan, now=workshop.now, **owner)
+    import_planned(connection, keys, plan, organization_id=owner, now=workshop.now)
     [back] = workshop.versions(plan.entries[0].unique_name)
     assert plan.entries[0].unique_name == "signing"
     assert back["version_id"] != made.version_id
     assert back["fingerprint"] == before["fingerprint"]
-    assert workshop.private_key(back["version_id"])
+    key = workshop.private_key(back["version_id"]).public_key()
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert sha256(spki).digest() == back["public_key_hash"] == before["public_key_hash"]

@@ -171,9 +171,7 @@ def test_what_was_deleted_is_purged_after_its_days_of_grace_with_all_that_belong
     acme.begin_replacement(old, new, state="completed")
     with acme.connection.transaction():
         plan_due_notices(acme.connection, now=acme.now, limit=10)
-    acme.connection.execute(
-        "UPDATE keywright.notice SET state = 'sent' WHERE state = 'planned'"
-    )
+    acme.connection.execute("UPDATE keywright.notice SET state = 'sent' WHERE state = 'planned'")
     kept = acme.put("kept", days_left=20)
     acme.delete("old", days_ago=29)
     assert clean_up(workbench) == {"deleted": 0, "purged": 0}

@@ -93,7 +93,7 @@ def test_what_was_told_before_the_deletion_is_not_told_again(stock: Inventory) -
 def test_a_name_that_is_taken_by_now_asks_for_another(stock: Inventory) -> None:
     delete(stock)
     stock.keep("web", number=2)
-    with pytest.raises(ConflictError, match="another certificate named “web”.*--as NEW_NAME"):
+    with pytest.raises(ConflictError, match=r"another certificate named “web”.*--as NEW_NAME"):
         restore(stock)
     with pytest.raises(InvalidRequestError, match="unique_name"):
         restore(stock, new_name="1 web")
@@ -132,9 +132,7 @@ def test_rule_63_what_is_gone_for_good_is_brought_back_only_from_outside(
 def test_rule_63_nor_is_a_deleted_certificate_in_the_way_during_its_days_of_grace(
     stock: Inventory,
 ) -> None:
-    found = make_found(
-        "web", number=1, not_before=NOON - 330 * DAY, not_after=NOON + 35 * DAY
-    )
+    found = make_found("web", number=1, not_before=NOON - 330 * DAY, not_after=NOON + 35 * DAY)
     delete(stock)
     saved = save_imported(
         stock.connection,

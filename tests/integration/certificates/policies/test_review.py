@@ -137,7 +137,7 @@ def test_a_review_asks_for_what_is_due_and_soon_looks_again(
     acme.put_with_key("web", days_left=5)
     acme.use(acme.put_with_key("mail", days_left=5), "Billing")
     acme.renew("mail")
-    assert review(workbench) == {"rekeys": 1, "replacements": 1}
+    assert review(workbench) == {"rekeys": 1, "replacements": 1, "overdue": 0}
     [(_, key, arguments)] = asked(acme.connection, "certificate.rekey")
     assert (arguments["unique_name"], arguments["expected_version"]) == ("web", 1)
     assert key.startswith("certificate-")
@@ -153,7 +153,7 @@ def test_a_review_asks_for_what_is_due_and_soon_looks_again(
 
 def test_a_review_that_finds_nothing_asks_for_nothing(acme: Shelf, workbench: Workbench) -> None:
     acme.put_with_key("web", days_left=5)
-    assert review(workbench) == {"rekeys": 0, "replacements": 0}
+    assert review(workbench) == {"rekeys": 0, "replacements": 0, "overdue": 0}
     assert len(asked(acme.connection, "certificate.review")) == 1
 
 

@@ -70,9 +70,7 @@ def tried(acme: ServiceProvider, *, works: bool, name: str = "Okta") -> str:
 
 
 def done(acme: ServiceProvider, name: str = "Okta") -> str:
-    return complete(
-        acme.connection, organization_id=acme.organization_id, name=name, now=acme.now
-    )
+    return complete(acme.connection, organization_id=acme.organization_id, name=name, now=acme.now)
 
 
 @pytest.fixture

@@ -281,4 +281,5 @@ def test_what_was_to_be_signed_and_is_signed_meanwhile_is_renewed(desk: Desk) ->
     desk.upload(desk.authority.chain(desk.request(), days=40))
     done = desk.keep(late)
     assert (done.outcome, done.version_number) == ("renewed", 2)
-    assert desk.acme.private_key(done.version_id).public_key()
+    public_key = desk.acme.private_key(done.version_id).public_key()
+    assert public_key == load_der_x509_certificate(late.found.der).public_key()

@@ -1,6 +1,7 @@
 """Keys that came from elsewhere, and uploads at the same moment."""
 
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -20,9 +21,9 @@ from workers.database.pool import Connection
 def test_a_key_that_came_with_a_keystore_is_renewed_by_the_names_that_it_had(
     desk: Desk, acme: Workshop
 ) -> None:
-    dates = {"not_before": acme.now - DAY, "not_after": acme.now + 60 * DAY}
-    root = issue("Elsewhere", ca=True, **dates)
-    leaf = issue("www", dns("a.example", "b.example"), extended(SERVER), issuer=root, **dates)
+    made = partial(issue, not_before=acme.now - DAY, not_after=acme.now + 60 * DAY)
+    root = made("Elsewhere", ca=True)
+    leaf = made("www", dns("a.example", "b.example"), extended(SERVER), issuer=root)
     found = [
         read_certificate(each.der, source="keystore", position=place)
         for place, each in enumerate((leaf, root), start=1)
@@ -50,9 +51,9 @@ def test_a_key_that_came_with_a_keystore_is_renewed_by_the_names_that_it_had(
         ],
         now=acme.now,
     )
-    poorer = issue("www", dns("a.example"), issuer=root, **dates)
+    poorer = made("www", dns("a.example"), issuer=root)
     assert desk.refused(poorer.pem, root.pem, name="www") == ["missing_name"]
-    richer = issue("www", dns("a.example", "b.example", "c.example"), issuer=root, **dates)
+    richer = made("www", dns("a.example", "b.example", "c.example"), issuer=root)
     done = desk.upload(root.pem, richer.pem, name="www")
     assert (done.outcome, done.version_number) == ("renewed", 2)
     [version, _] = acme.versions("www")[::-1]

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.integration.certificates.inventory import inventory, uncommitted
-from tests.integration.certificates.where_used.ways import Refused, Way, Ways
+from tests.integration.certificates.where_used.ways import RefusedError, Way, Ways
 from tests.integration.jobs.workbench import Workbench, count
 from tests.servers.waiting import until
 from workers.database.pool import Connection
@@ -56,7 +56,7 @@ def held_up_at_its_last_step(conninfo: str) -> Iterator[Callable[[], None]]:
 
 
 def race(conninfo: str, connection: Connection, first: Way, second: Way) -> None:
-    """Begin ``first``, then ``second`` before the first has committed; expect only it to succeed."""
+    """Begin ``second`` before ``first`` has committed; raise why the second was refused."""
     with ThreadPoolExecutor(2) as threads, held_up_at_its_last_step(conninfo) as let_go:
         earlier = threads.submit(first)
         until(lambda: waiting(connection) == 1, "the first to stand still")
@@ -66,7 +66,7 @@ def race(conninfo: str, connection: Connection, first: Way, second: Way) -> None
         assert not later.done()
         let_go()
         earlier.result()
-        with pytest.raises(Refused) as refusal:
+        with pytest.raises(RefusedError) as refusal:
             later.result()
     raise refusal.value
 
@@ -79,7 +79,7 @@ def test_rule_61_a_deletion_in_the_moment_a_usage_is_added_is_refused(
     use: Callable[[Ways], None],
     delete: Callable[[Ways], None],
 ) -> None:
-    with pytest.raises(Refused, match=r"still in use[\s\S]*api_client: Billing \(version 1\)"):
+    with pytest.raises(RefusedError, match=r"still in use[\s\S]*api_client: Billing \(version 1\)"):
         race(conninfo, connection, lambda: use(ways), lambda: delete(ways))
     assert count(connection, "keywright.usage") == 1
     assert count(connection, "keywright.certificate WHERE deleted_at IS NULL") == 1
@@ -93,7 +93,7 @@ def test_rule_61_a_usage_in_the_moment_of_deletion_is_refused(
     use: Callable[[Ways], None],
     delete: Callable[[Ways], None],
 ) -> None:
-    with pytest.raises(Refused, match=r"no certificate named “web”|\"web\" was deleted"):
+    with pytest.raises(RefusedError, match=r"no certificate named “web”|\"web\" was deleted"):
         race(conninfo, connection, lambda: delete(ways), lambda: use(ways))
     assert count(connection, "keywright.usage") == 0
     assert count(connection, "keywright.certificate WHERE deleted_at IS NULL") == 0

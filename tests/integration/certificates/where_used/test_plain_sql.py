@@ -4,8 +4,8 @@ import psycopg
 import pytest
 
 from tests.integration.certificates.inventory import Inventory, inventory
-from tests.integration.notifications.household import NOON
 from tests.integration.jobs.workbench import count
+from tests.integration.notifications.household import NOON
 from workers.database.pool import Connection
 
 ALL_USAGES = "keywright.usage"
@@ -32,9 +32,7 @@ def move(acme: Inventory, place: str, version_id: int) -> None:
 
 
 def remove(acme: Inventory, *places: str) -> None:
-    acme.connection.execute(
-        "DELETE FROM keywright.usage WHERE place = ANY (%s)", [list(places)]
-    )
+    acme.connection.execute("DELETE FROM keywright.usage WHERE place = ANY (%s)", [list(places)])
 
 
 def make_unusable(acme: Inventory, version_id: int) -> None:

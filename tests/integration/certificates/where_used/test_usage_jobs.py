@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.certificates.inventory import Inventory, inventory
+from tests.integration.certificates.inventory import inventory
 from tests.integration.jobs.workbench import Workbench, problem
 from workers.certificates.usage_jobs import (
     delete_unused,
@@ -126,7 +126,10 @@ def test_rule_60_a_refused_deletion_lists_each_place_for_machines_too(desk: Desk
     assert job.state == "failed"
     told = problem(job)
     assert told["type"] == "urn:keywright:problem:certificate-in-use"
-    assert told["usages"] == ["api_client: Shop (version 1)", "saml_configuration: Okta (version 2)"]
+    assert told["usages"] == [
+        "api_client: Shop (version 1)",
+        "saml_configuration: Okta (version 2)",
+    ]
     assert "api_client: Shop (version 1), saml_configuration: Okta (version 2)" in told["detail"]
 
 

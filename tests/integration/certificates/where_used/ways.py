@@ -1,7 +1,7 @@
-"""The ways in which usages come and go and certificates are deleted: functions, jobs, commands, SQL.
+"""The ways in which usages come and certificates go: functions, jobs, commands and SQL.
 
 Each way is called with the connection string of a database, does the same to an organization, and
-raises or says ``Refused`` with the reason where it may not.
+raises or says ``RefusedError`` with the reason where it may not.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from workers.jobs.execution import Handler
 Way: TypeAlias = Callable[[], None]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Nothing was changed, for this reason."""
 
 
@@ -52,7 +52,7 @@ class Ways:
                     now=database_clock(connection),
                 )
         except KeywrightError as error:
-            raise Refused(str(error)) from error
+            raise RefusedError(str(error)) from error
 
     def use_by_job(self) -> None:
         self._job(
@@ -80,7 +80,7 @@ class Ways:
                     now=database_clock(connection),
                 )
         except KeywrightError as error:
-            raise Refused(str(error)) from error
+            raise RefusedError(str(error)) from error
 
     def delete_by_job(self) -> None:
         self._job(delete_unused, DeleteCertificate(unique_name="web"))
@@ -100,7 +100,7 @@ class Ways:
         if job.state != "succeeded":
             assert job.state == "failed"
             assert job.problem is not None
-            raise Refused(job.problem["detail"])
+            raise RefusedError(job.problem["detail"])
 
     def _command(self, *arguments: str) -> None:
         place = psycopg.conninfo.conninfo_to_dict(self._conninfo)
@@ -108,11 +108,11 @@ class Ways:
         url = f"postgresql://{place['user']}@/{place['dbname']}?{query}"
         done = Keywright(self._folder, {"KEYWRIGHT_DATABASE_URL": url}).run(*arguments)
         if done.returncode != 0:
-            raise Refused(done.stderr)
+            raise RefusedError(done.stderr)
 
     def _sql(self, statement: str, values: list[object]) -> None:
         try:
             with psycopg.connect(self._conninfo, autocommit=True) as connection:
                 connection.execute(statement, values)
         except psycopg.errors.RestrictViolation as error:
-            raise Refused(str(error)) from error
+            raise RefusedError(str(error)) from error

@@ -49,6 +49,7 @@ def test_an_empty_header_is_no_certificate() -> None:
         f"Hash={HASH.upper()}",
         "A" * 100_000,
     ],
+    ids=range(12),
 )
 def test_anything_else_is_an_error_and_never_a_certificate(header: str) -> None:
     with pytest.raises(InvalidRequestError, match="cannot be read"):

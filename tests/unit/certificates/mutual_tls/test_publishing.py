@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from workers.certificates.mutual_tls import publishing
 from workers.certificates.mutual_tls.publishing import current_set, exclusive, publish
 from workers.errors import InvalidRequestError
 
@@ -55,7 +54,7 @@ def test_whoever_dies_in_between_leaves_the_former_set(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(publishing.Path, step, die)
+        patch.setattr(Path, step, die)
         with pytest.raises(KeyboardInterrupt):
             publish(tmp_path, TWO)
     assert (tmp_path / "current" / "client-ca.pem").read_bytes() == b"one"

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from typer import Typer
 from typer.models import ArgumentInfo, OptionInfo
@@ -115,6 +115,8 @@ def _names(name: str, info: OptionInfo) -> tuple[str, ...]:
 def _kind(hint: Any) -> tuple[Any, bool]:
     """Return the type of one value, and whether there may be several."""
     given = [each for each in get_args(hint) if each is not NoneType]
+    if get_origin(hint) is Literal:
+        return hint, False
     if get_origin(hint) is list:
         return given[0], True
     if given:
@@ -123,6 +125,8 @@ def _kind(hint: Any) -> tuple[Any, bool]:
 
 
 def _value(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return "|".join(map(str, get_args(kind)))
     if issubclass(kind, Enum):
         return "|".join(str(member.value) for member in kind)
     return _VALUES.get(kind, "TEXT")

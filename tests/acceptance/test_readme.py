@@ -26,6 +26,8 @@ WITH_HELP_INSTEAD = {
     "python -m benchmarks.expiry_scan --json",
     "python -m benchmarks.delivery --json",
     "python -m benchmarks.reencryption --json",
+    "python -m benchmarks.key_generation --json",
+    "python -m benchmarks.keystores --json",
 }
 RECIPE_ONLY = {
     # These run the tests; this is one of them.

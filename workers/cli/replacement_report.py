@@ -23,8 +23,8 @@ def print_started(done: StartedOrWaiting, *, as_json: bool) -> None:
         number = started.replacement_id
         verb = "is started" if started.created else "was started before"
         console.print(
-            f"Replacement {number} {verb}: {started.new} takes the place of {started.old}, which"
-            f" {started.places} places have.",
+            f"Replacement {number} {verb}: {started.new} takes the place of {started.old}, used in"
+            f" {started.places} {'place' if started.places == 1 else 'places'}.",
             markup=False,
             soft_wrap=True,
         )
@@ -52,9 +52,8 @@ def print_replacements(rows: list[ReplacementRow], *, as_json: bool) -> None:
     elif not rows:
         console.print("No replacement is under way; `keywright replacement start` starts one.")
     else:
-        headings = ("Number", "Organization", "Old", "New", "State", "Waiting", "Overlapping")
         print_table(
-            (*headings, "Switched", "Retired", "Overdue", "Next step by"),
+            ("Number", "Organization", "Old", "New", "State", "Places", "Next step by"),
             (
                 (
                     str(row.replacement_id),
@@ -62,16 +61,24 @@ def print_replacements(rows: list[ReplacementRow], *, as_json: bool) -> None:
                     f"{row.old_name} v{row.old_version}",
                     f"{row.new_name} v{row.new_version}",
                     row.state.replace("_", " "),
-                    str(row.waiting),
-                    str(row.overlapping),
-                    str(row.switched),
-                    str(row.retired),
-                    str(row.overdue or ""),
+                    _places(row),
                     cell(row.next_due_at),
                 )
                 for row in rows
             ),
         )
+
+
+def _places(row: ReplacementRow) -> str:
+    """Say how many places stand where, and how many are late."""
+    counts = {
+        "waiting": row.waiting,
+        "overlapping": row.overlapping,
+        "switched": row.switched,
+        "retired": row.retired,
+        "LATE": row.overdue,
+    }
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "none"
 
 
 def print_replacement(row: ReplacementRow, steps: list[StepRow]) -> None:
@@ -89,14 +96,12 @@ def print_replacement(row: ReplacementRow, steps: list[StepRow]) -> None:
         console.print("No place has the old one.")
         return
     print_table(
-        ("Kind", "Place", "State", "Next step by", "Late", "Since", "By"),
+        ("Place", "State", "Next step by", "Since", "By"),
         (
             (
-                step.place_kind,
-                step.place,
+                f"{step.place_kind}: {step.place}",
                 step.state,
-                cell(step.due_at),
-                "LATE" if step.is_overdue else "",
+                f"{cell(step.due_at)}{' LATE' if step.is_overdue else ''}",
                 cell(step.changed_at),
                 step.changed_by or "",
             )

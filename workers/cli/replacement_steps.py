@@ -179,7 +179,10 @@ def change(
     if as_json:
         print_json({"places": count, **asdict(by)})
     else:
-        console.print(f"{count} places have new deadlines; `keywright replacement show {number}`.")
+        console.print(
+            f"New deadlines for {count} {'place' if count == 1 else 'places'}; `keywright"
+            f" replacement show {number}` lists them."
+        )
 
 
 def _advance(

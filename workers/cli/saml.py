@@ -5,16 +5,16 @@ from typing import Annotated
 
 import typer
 
-from workers.certificates.keystores.writing import write_file
 from workers.certificates.replacement.plan import VersionRef
 from workers.certificates.saml import store
 from workers.certificates.saml.publishing import USUAL_VALID_DAYS, publish_metadata
 from workers.certificates.saml.switching import switch_configuration
+from workers.certificates.saml.writing import replace_file
 from workers.cli import saml_defaults
 from workers.cli.certificate_session import open_certificate_session
 from workers.cli.key_options import actor
 from workers.cli.organizations import OrganizationOption
-from workers.cli.output import JsonOption, cell, console, print_json, print_rows
+from workers.cli.output import JsonOption, cell, console, print_json, print_table
 from workers.cli.saml_options import NameArgument, VersionOption, version_ref
 from workers.cli.session import open_session
 from workers.database.pool import database_clock
@@ -83,21 +83,24 @@ def list_all(*, organization: OrganizationOption, as_json: JsonOption = False) -
         rows = store.list_configurations(
             connection, organization_id=organization_id(connection, organization)
         )
-    print_rows(
-        rows,
-        {
-            "name": "Name",
-            "entity_id": "Entity id",
-            "unique_name": "Certificate",
-            "version_number": "Version",
-            "not_after": "Expires",
-            "check_state": "State",
-            "replacement_id": "Replacement",
-            "step": "Step",
-        },
-        as_json=as_json,
-        empty="There are no SAML configurations yet; `keywright saml add` makes one.",
-    )
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        console.print("There are no SAML configurations yet; `keywright saml add` makes one.")
+    else:
+        print_table(
+            ("Name", "Certificate", "Expires", "State", "Replacement"),
+            (
+                (
+                    row.name,
+                    f"{row.unique_name} v{row.version_number}" if row.unique_name else "none",
+                    cell(row.not_after),
+                    row.check_state.replace("_", " "),
+                    f"{row.replacement_id}, {row.step}" if row.replacement_id else "",
+                )
+                for row in rows
+            ),
+        )
 
 
 def show(
@@ -139,7 +142,13 @@ def metadata(
     *,
     organization: OrganizationOption,
     output: Annotated[
-        Path | None, typer.Option("--output", "-O", dir_okay=False, help="A file; default: here.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-O",
+            dir_okay=False,
+            help="A file, replaced if it is there; default: the screen.",
+        ),
     ] = None,
     valid_days: Annotated[
         int, typer.Option(help="Copies are good for so long, or until the certificate ends.")
@@ -163,7 +172,7 @@ def metadata(
     if output is None:
         typer.echo(xml.decode("utf-8"))
     else:
-        write_file(output, xml)
+        replace_file(output, xml)
         console.print(f"Wrote {output}.", markup=False)
 
 

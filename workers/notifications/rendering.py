@@ -176,7 +176,8 @@ def _facts(item: DigestItem) -> tuple[tuple[str, str], ...]:
     )
     if item.ends_first is None:
         return facts
-    return (*facts, ("Chain", *_values([f"ends first with {name_in_words(item.ends_first)}"])))
+    [chain] = _values([f"ends first with {name_in_words(item.ends_first)}"])
+    return (*facts, ("Chain", chain))
 
 
 def _values(texts: Sequence[str]) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ def test_rule_65_no_configuration_selects_the_retired_default(on_default: Servic
     acme = on_default
     acme.generate("saml")
     enable(acme, "saml")
-    with pytest.raises(ConflictError, match="proxy.*retired default"):
+    with pytest.raises(ConflictError, match=r"proxy.*retired default"):
         acme.add("Entra", "proxy")
     with pytest.raises(ConflictError, match="retired default"):
         acme.switch(certificate="proxy")

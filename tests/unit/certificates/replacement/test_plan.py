@@ -128,7 +128,7 @@ def test_back_is_the_same_way() -> None:
 
 def test_all_go_back_unless_one_has_given_up_the_old_one() -> None:
     assert len(moves_all_back(standings(SWITCHED, OVERLAPPING)).moving) == 2
-    with pytest.raises(ConflictError, match="api_client: Shop$"):
+    with pytest.raises(ConflictError, match=r"api_client: Shop$"):
         moves_all_back(standings(SWITCHED, RETIRED))
 
 

@@ -86,7 +86,10 @@ def test_the_signature_covers_the_whole_document_and_comes_first() -> None:
     assert etree.fromstring(xml)[0].tag == f"{{{NAMES['ds']}}}Signature"
     pem = x509.load_der_x509_certificate(OLD)
     verified = XMLVerifier().verify(
-        xml, x509_cert=pem, id_attribute="ID", expect_config=SignatureConfiguration(location="./")
+        xml,
+        x509_cert=pem,
+        id_attribute="ID",
+        expect_config=SignatureConfiguration(location="./", verification_time=NOW),
     )
     assert not isinstance(verified, list)
     assert verified.signed_xml is not None

@@ -87,6 +87,8 @@ def test_a_monitor_whose_connection_is_cut_looks_again(
 
     def cut(number: int) -> None:
         if number % 4 == 1:
+            if cuts:
+                stage.let_the_monitor_look()  # so that there is a connection to be cut again
             cuts.append(terminate(stage, "keywright monitor"))
         if number == 12:
             cancel_run(stage.connection, run_id)

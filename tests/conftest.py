@@ -5,11 +5,18 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitmqNode
 from tests.servers.smtp import SmtpSink
 from workers.database.pool import Connection
+
+# Tests run two at a time, beside servers: how long an example takes says nothing about it.
+settings.register_profile(
+    "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy machine")
 
 
 @pytest.fixture(autouse=True)

@@ -29,6 +29,7 @@ from workers.certificates.keystores.entries import (
 from workers.certificates.keystores.errors import KeystoreError
 from workers.certificates.keystores.faults import unopened_key, unreadable_key
 from workers.certificates.keystores.limits import Limits
+from workers.certificates.keystores.password_encryption import WrongPasswordError, opened_key
 from workers.certificates.reading.der import (
     INTEGER,
     OCTET_STRING,
@@ -44,10 +45,6 @@ _JCE_PROTECTION = ".".join(map(str, SUN_JCE_ALGO_ID))
 _SALT_BYTES = 8
 _MOST_KEY_BYTES = 64 * 1024
 _COUNT_AT = 8  # after the magic number and the version
-
-
-class _WrongPasswordError(Exception):
-    """The password does not open the entry."""
 
 
 class _JavaStore(KeyStore):
@@ -154,7 +151,7 @@ def _open(
         for password in passwords:
             try:
                 return _decrypt(protection, parameters, ciphertext, password, limits), password
-            except _WrongPasswordError:
+            except WrongPasswordError:
                 continue
     except MalformedError as error:
         return unreadable_key(alias, str(error))
@@ -183,16 +180,16 @@ def _decrypt(
         if salt.tag != OCTET_STRING or len(salt.content) != _SALT_BYTES:
             raise MalformedError("the salt of its protection cannot be read")
         if not password.isascii():  # as Java has it; no such key can have been written
-            raise _WrongPasswordError
+            raise WrongPasswordError
         count = _iterations(iterations, limits)
-        return jce_pbe_decrypt(ciphertext, password, salt.content, count)
+        return opened_key(jce_pbe_decrypt(ciphertext, password, salt.content, count))
     except (BadHashCheckException, BadPaddingException):
-        raise _WrongPasswordError from None
+        raise WrongPasswordError from None
     except (ValueError, UnicodeError) as error:
         if isinstance(error, MalformedError):
             raise
         # A ciphertext that is no whole number of blocks, a password that is no text.
-        raise _WrongPasswordError from None
+        raise WrongPasswordError from None
 
 
 def _iterations(iterations: Element, limits: Limits) -> int:

@@ -24,6 +24,7 @@ from workers.certificates.reading.der import (
     Element,
     MalformedError,
     oid_text,
+    read_element,
 )
 
 _PBKDF2 = "1.2.840.113549.1.5.12"
@@ -56,6 +57,23 @@ _DERIVATIONS_AT_MOST = 10
 
 class WrongPasswordError(Exception):
     """The password does not open it."""
+
+
+def opened_key(clear: bytes) -> bytes:
+    """Return a decrypted key, if it is one ASN.1 structure.
+
+    With a wrong password the padding fits once in 256 times, and what stands before it is noise.
+
+    Raises:
+        WrongPasswordError: it is none.
+    """
+    try:
+        element = read_element(clear)
+    except MalformedError:
+        raise WrongPasswordError from None
+    if element.tag != SEQUENCE or element.end != len(clear):
+        raise WrongPasswordError
+    return clear
 
 
 @dataclass

@@ -31,6 +31,7 @@ from workers.certificates.keystores.limits import Limits
 from workers.certificates.keystores.password_encryption import (
     PasswordDecryption,
     WrongPasswordError,
+    opened_key,
 )
 from workers.certificates.keystores.pkcs12_chains import BaggedCertificate, CertificatesOfFile
 from workers.certificates.keystores.sniffing import as_text
@@ -79,9 +80,10 @@ class _Passwords:
         algorithm, ciphertext = parts
         for password in self._all:
             try:
-                clear = self._decryption.decrypt(algorithm, ciphertext.content, password)
-                read_element(clear)  # padding alone fits by chance
-            except (WrongPasswordError, MalformedError):
+                clear = opened_key(
+                    self._decryption.decrypt(algorithm, ciphertext.content, password)
+                )
+            except WrongPasswordError:
                 continue
             return clear, password != self._store_password
         raise WrongPasswordError

@@ -22,10 +22,11 @@ from workers.certificates.keystores.password_encryption import (
     PasswordDecryption,
     WrongPasswordError,
     octets,
+    opened_key,
 )
 from workers.certificates.keystores.pkcs12_chains import BaggedCertificate, CertificatesOfFile
 from workers.certificates.keystores.pkcs12_integrity import check_mac
-from workers.certificates.reading.der import SEQUENCE, MalformedError, read_element
+from workers.certificates.reading.der import MalformedError
 
 _NESTED_AT_MOST = 4
 
@@ -132,24 +133,12 @@ def _open_key(
     encrypted = octets(ciphertext)
     for number, password in enumerate(passwords, 1):
         try:
-            return _is_key(decryption.decrypt(algorithm, encrypted, password)), number < len(
+            return opened_key(decryption.decrypt(algorithm, encrypted, password)), number < len(
                 passwords
             )
         except WrongPasswordError:
             continue
     raise WrongPasswordError
-
-
-def _is_key(clear: bytes) -> bytes:
-    """Return what was decrypted if it looks like PKCS #8; padding alone fits by chance."""
-    try:
-        element = read_element(clear)
-        whole = element.tag == SEQUENCE and element.end == len(clear)
-    except MalformedError:
-        whole = False
-    if not whole:
-        raise WrongPasswordError
-    return clear
 
 
 def _put_together(found: _Found, limits: Limits) -> KeystoreReading:

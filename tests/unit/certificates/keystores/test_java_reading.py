@@ -4,6 +4,8 @@ import logging
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_der_private_key
+from jks.sun_crypto import jce_pbe_decrypt
+from jks.util import BadPaddingException
 
 from tests.unit.certificates.certificate_maker import make_der, oid, sequence, tlv
 from tests.unit.certificates.keystores.java_store_maker import (
@@ -157,6 +159,25 @@ def test_a_password_that_no_program_can_have_written_opens_nothing(password: str
     data = java_store(java_key(b"a", jce_protected(1), *P256.chain), magic=JCEKS)
     [fault] = read(data, PASSWORD, password).faults
     assert fault.code == "key-password"
+
+
+def test_rule_25_a_wrong_password_under_which_the_padding_fits_is_wrong_all_the_same() -> None:
+    protected = jce_protected(1)
+    data = java_store(java_key(b"a", protected, *P256.chain), magic=JCEKS)
+    fitting = [guess for guess in map(str, range(3000)) if padding_fits(guess)]
+    assert fitting
+    for guess in fitting:
+        [fault] = read(data, PASSWORD, guess).faults
+        assert fault.code == "key-password"
+
+
+def padding_fits(password: str) -> bool:
+    """Tell whether pyjks takes a password for that of a ciphertext of zeros."""
+    try:
+        jce_pbe_decrypt(bytes(64), password, b"12345678", 1)
+    except BadPaddingException:
+        return False
+    return True
 
 
 def test_a_claim_of_more_entries_than_allowed_is_not_believed() -> None:

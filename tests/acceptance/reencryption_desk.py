@@ -4,11 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
-from psycopg.conninfo import conninfo_to_dict
-
-from tests.acceptance.keywright_command import Keywright
+from tests.acceptance.keywright_command import Keywright, url_of
 from tests.integration.keys.custody import Custody
 from workers.database.pool import Connection
 from workers.encryption.registry import FieldDefinition, register_field
@@ -43,13 +40,6 @@ def open_desk(custody: Custody, conninfo: str, folder: Path) -> Keywright:
     )
     register_field(custody.connection, definition)
     return keywright
-
-
-def url_of(conninfo: str) -> str:
-    """Return a connection string as the settings want it."""
-    place = conninfo_to_dict(conninfo)
-    query = urlencode([(name, place[name]) for name in ("host", "port") if name in place])
-    return f"postgresql://{place['user']}@/{place['dbname']}?{query}"
 
 
 def make_customers(connection: Connection) -> None:

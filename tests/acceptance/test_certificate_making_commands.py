@@ -3,14 +3,12 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlencode
 
-import psycopg
 import pytest
 
-from tests.acceptance.keywright_command import Keywright
+from tests.acceptance import keywright_command
+from tests.acceptance.keywright_command import Keywright, keywright_of_acme
 from tests.servers.postgres import PostgresServer
-from workers.organizations.store import add_organization
 
 ACME = ("-o", "Acme")
 CERTIFICATE = "certificate"
@@ -21,30 +19,14 @@ def keywright(
     postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Keywright]:
     """The command, on a database with one organization."""
-    folder = tmp_path_factory.mktemp("making")
-    with postgres.database() as conninfo, psycopg.connect(conninfo, autocommit=True) as connection:
-        add_organization(connection, name="Acme", time_zone="UTC", sending_hour=8, is_sandbox=False)
-        place = connection.info.get_parameters()
-        query = urlencode([(name, place[name]) for name in ("host", "port") if name in place])
-        (folder / "root.key").touch(mode=0o600)
-        subprocess.run(
-            ["openssl", "rand", "-base64", "-out", folder / "root.key", "32"], check=True
-        )
-        yield Keywright(
-            folder / "data",
-            {
-                "KEYWRIGHT_DATABASE_URL": f"postgresql://{place['user']}@/{place['dbname']}?{query}",
-                "KEYWRIGHT_ROOT_KEY": f"file:{folder / 'root.key'}",
-            },
-        )
+    with keywright_of_acme(postgres, tmp_path_factory.mktemp("making")) as keywright:
+        yield keywright
 
 
 def refused(keywright: Keywright, *arguments: str) -> str:
     """Run a command that must not succeed; return its one line."""
-    ran = keywright.run(CERTIFICATE, *arguments, *ACME)
-    assert ran.returncode == 1, ran.stdout
-    assert ran.stderr.count("\n") == 1
-    return ran.stderr.removeprefix("keywright: ")
+    said = keywright_command.refused(keywright, CERTIFICATE, *arguments, *ACME)
+    return said.removeprefix("keywright: ")
 
 
 def test_a_self_signed_certificate_is_made_renamed_copied_rekeyed_and_downloaded(

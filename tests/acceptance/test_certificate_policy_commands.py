@@ -1,10 +1,10 @@
 """Expired, deleted and restored certificates, and policies, on the command line."""
 
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
 
+from tests.acceptance import keywright_command
 from tests.acceptance.keywright_command import Keywright
 from tests.integration.certificates.policies.shelf import Shelf, shelf
 from tests.integration.notifications.household import DAY
@@ -28,10 +28,7 @@ def acme(connection: Connection) -> Shelf:
 @pytest.fixture
 def keywright(acme: Shelf, tmp_path: Path) -> Keywright:
     """The command, on that organization's database."""
-    place = acme.connection.info.get_parameters()
-    query = urlencode([(name, place[name]) for name in ("host", "port") if name in place])
-    url = f"postgresql://{place['user']}@/{place['dbname']}?{query}"
-    return Keywright(tmp_path / "data", {"KEYWRIGHT_DATABASE_URL": url})
+    return Keywright.on(acme.connection.info.dsn, tmp_path)
 
 
 def listed(keywright: Keywright, *options: str) -> list[str]:
@@ -40,10 +37,8 @@ def listed(keywright: Keywright, *options: str) -> list[str]:
 
 
 def refused(keywright: Keywright, *arguments: str) -> str:
-    ran = keywright.run(CERTIFICATE, *arguments, *ACME)
-    assert ran.returncode == 1, ran.stdout
-    assert ran.stderr.count("\n") == 1
-    return ran.stderr.removeprefix("keywright: ")
+    said = keywright_command.refused(keywright, CERTIFICATE, *arguments, *ACME)
+    return said.removeprefix("keywright: ")
 
 
 def test_rule_62_what_has_expired_is_found_by_when_and_by_use(

@@ -1,18 +1,14 @@
 """Certificates that an authority made of openssl signs, uploaded on the command line."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlencode
 
-import psycopg
 import pytest
 
-from tests.acceptance.keywright_command import Keywright
+from tests.acceptance.keywright_command import Keywright, keywright_of_acme
 from tests.integration.certificates.signing.openssl_authority import OpensslAuthority
 from tests.servers.postgres import PostgresServer
-from workers.organizations.store import add_organization
 
 ACME = ("-o", "Acme")
 CERTIFICATE = "certificate"
@@ -23,22 +19,8 @@ def keywright(
     postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Keywright]:
     """The command, on a database with one organization."""
-    folder = tmp_path_factory.mktemp("uploads")
-    with postgres.database() as conninfo, psycopg.connect(conninfo, autocommit=True) as connection:
-        add_organization(connection, name="Acme", time_zone="UTC", sending_hour=8, is_sandbox=False)
-        place = connection.info.get_parameters()
-        query = urlencode([(name, place[name]) for name in ("host", "port") if name in place])
-        (folder / "root.key").touch(mode=0o600)
-        subprocess.run(
-            ["openssl", "rand", "-base64", "-out", folder / "root.key", "32"], check=True
-        )
-        yield Keywright(
-            folder / "data",
-            {
-                "KEYWRIGHT_DATABASE_URL": f"postgresql://{place['user']}@/{place['dbname']}?{query}",
-                "KEYWRIGHT_ROOT_KEY": f"file:{folder / 'root.key'}",
-            },
-        )
+    with keywright_of_acme(postgres, tmp_path_factory.mktemp("uploads")) as keywright:
+        yield keywright
 
 
 def written(path: Path, data: bytes) -> str:

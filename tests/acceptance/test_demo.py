@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.keywright_command import Keywright
-from tests.acceptance.reencryption_desk import url_of
+from tests.acceptance.keywright_command import Keywright, url_of
 from tests.servers.rabbitmq import RabbitmqNode
 from workers.contract import Queue
 from workers.jobs.queues import dead_letter_queue

@@ -18,16 +18,10 @@ def keywright(conninfo: str, connection: Connection, tmp_path: Path) -> Keywrigh
     connection.execute(
         "CREATE TABLE public.customer (id bigint PRIMARY KEY, card bytea, name text DEFAULT '?')"
     )
-    fields = psycopg.conninfo.conninfo_to_dict(conninfo)
-    url = f"postgresql://{fields['user']}@/{fields['dbname']}?host={fields['host']}"
-    url += f"&port={fields['port']}"
     root_key = tmp_path / "root.key"
     root_key.write_text(ROOT_KEY + "\n")
     root_key.chmod(0o600)
-    keywright = Keywright(
-        tmp_path / "data",
-        {"KEYWRIGHT_DATABASE_URL": url, "KEYWRIGHT_ROOT_KEY": f"file:{root_key}"},
-    )
+    keywright = Keywright.on(conninfo, tmp_path, root_key=root_key)
     assert keywright.run("organization", "add", "Acme").returncode == 0
     return keywright
 

@@ -7,11 +7,10 @@ from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
-from tests.acceptance.keywright_command import Keywright
+from tests.acceptance.keywright_command import Keywright, done, refused
 from tests.acceptance.terminal import at_a_terminal
 from tests.integration.keys.custody import ACTOR, PASSPHRASE, Custody
 from workers.database.pool import Connection
@@ -29,13 +28,7 @@ def custody(connection: Connection, tmp_path: Path) -> Custody:
 @pytest.fixture
 def keywright(custody: Custody, tmp_path: Path) -> Keywright:
     """The command, on that organization's database and root key."""
-    place = custody.connection.info.get_parameters()
-    query = urlencode([(name, place[name]) for name in ("host", "port") if name in place])
-    url = f"postgresql://{place['user']}@/{place['dbname']}?{query}"
-    root_key = f"file:{custody.folder / 'root.key'}"
-    return Keywright(
-        tmp_path / "data", {"KEYWRIGHT_DATABASE_URL": url, "KEYWRIGHT_ROOT_KEY": root_key}
-    )
+    return Keywright.on(custody.connection.info.dsn, tmp_path, root_key=custody.folder / "root.key")
 
 
 @pytest.fixture
@@ -48,22 +41,6 @@ def secret_file(path: Path, content: bytes) -> str:
     path.touch(mode=0o600)
     path.write_bytes(content)
     return str(path)
-
-
-def done(keywright: Keywright, *arguments: str) -> str:
-    """Run a command that must succeed; return what it said."""
-    ran = keywright.run(*arguments)
-    assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
-    return ran.stdout
-
-
-def refused(keywright: Keywright, *arguments: str) -> str:
-    """Run a command that must not; return its one line."""
-    ran = keywright.run(*arguments)
-    assert ran.returncode == 1, ran.stdout
-    assert ran.stderr.startswith("keywright: ")
-    assert ran.stderr.count("\n") == 1
-    return ran.stderr
 
 
 def states(keywright: Keywright) -> dict[int, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.keywright_command import Keywright
+from tests.acceptance.keywright_command import Keywright, done, refused
 from tests.acceptance.terminal import at_a_terminal
 from tests.servers.waiting import until
 
@@ -26,22 +26,6 @@ def keywright(tmp_path: Path) -> Iterator[Keywright]:
     finally:
         running.terminate()
         running.communicate(timeout=60)
-
-
-def done(keywright: Keywright, *arguments: str) -> str:
-    """Run a command that must succeed; return what it said."""
-    ran = keywright.run(*arguments)
-    assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
-    return ran.stdout
-
-
-def refused(keywright: Keywright, *arguments: str) -> str:
-    """Run a command that must not; return its one line."""
-    ran = keywright.run(*arguments)
-    assert ran.returncode == 1, ran.stdout
-    assert ran.stderr.startswith("keywright: ")
-    assert ran.stderr.count("\n") == 1
-    return ran.stderr
 
 
 def state(keywright: Keywright, number: int) -> str:

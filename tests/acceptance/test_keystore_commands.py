@@ -5,17 +5,16 @@ import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
 
-from tests.acceptance.keywright_command import Keywright
+from tests.acceptance.keywright_command import Keywright, done, refused
+from tests.integration.certificates.issuance.workshop import certificate_tools
 from tests.integration.certificates.keystore_jobs.office import (
     PASSWORD,
     Office,
     issue,
     office,
-    tools_for,
 )
 from tests.integration.jobs.workbench import Workbench
 from workers.certificates.keystore_jobs import export_keystore
@@ -35,7 +34,7 @@ def pool(conninfo: str) -> Iterator[Pool]:
 @pytest.fixture
 def acme(connection: Connection, pool: Pool, tmp_path: Path) -> Office:
     """An organization with an exportable key and one that is not, and another beside it."""
-    acme = office(connection, tools_for(pool, tmp_path))
+    acme = office(connection, certificate_tools(pool, tmp_path))
     acme.keep("SamlSigning", issue("saml", by=issue("A root")))
     acme.keep("kept_back", issue("kept back"), exportable=False)
     office(connection, acme.tools, "Other")
@@ -45,13 +44,7 @@ def acme(connection: Connection, pool: Pool, tmp_path: Path) -> Office:
 @pytest.fixture
 def keywright(acme: Office, tmp_path: Path) -> Keywright:
     """The command, on that database and root key."""
-    place = acme.connection.info.get_parameters()
-    query = urlencode([(name, place[name]) for name in ("host", "port") if name in place])
-    url = f"postgresql://{place['user']}@/{place['dbname']}?{query}"
-    return Keywright(
-        tmp_path / "data",
-        {"KEYWRIGHT_DATABASE_URL": url, "KEYWRIGHT_ROOT_KEY": f"file:{tmp_path / 'root.key'}"},
-    )
+    return Keywright.on(acme.connection.info.dsn, tmp_path, root_key=tmp_path / "root.key")
 
 
 @pytest.fixture
@@ -64,22 +57,6 @@ def secret_file(path: Path, content: str) -> str:
     path.touch(mode=0o600)
     path.write_text(content)
     return str(path)
-
-
-def done(keywright: Keywright, *arguments: str, code: int = 0) -> str:
-    """Run a command that must end so; return what it said."""
-    ran = keywright.run(*arguments)
-    assert (ran.returncode, ran.stderr) == (code, ""), ran.stderr
-    return ran.stdout
-
-
-def refused(keywright: Keywright, *arguments: str) -> str:
-    """Run a command that must not do it; return its one line."""
-    ran = keywright.run(*arguments)
-    assert ran.returncode == 1, ran.stdout
-    assert ran.stderr.startswith("keywright: ")
-    assert ran.stderr.count("\n") == 1
-    return ran.stderr
 
 
 def test_a_keystore_is_exported_inspected_and_imported_elsewhere(

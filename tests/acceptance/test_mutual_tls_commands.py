@@ -4,11 +4,10 @@ import json
 import signal
 import subprocess
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
 
-from tests.acceptance.keywright_command import Keywright
+from tests.acceptance.keywright_command import Keywright, done
 from tests.integration.certificates.mutual_tls.listeners import (
     echo,
     nginx_reload,
@@ -33,16 +32,7 @@ ACME = ("-o", "Acme")
 @pytest.fixture
 def keywright(connection: Connection, tmp_path: Path) -> Keywright:
     """The command, on a database of this test."""
-    place = connection.info.get_parameters()
-    query = urlencode([(name, place[name]) for name in ("host", "port") if name in place])
-    url = f"postgresql://{place['user']}@/{place['dbname']}?{query}"
-    return Keywright(tmp_path / "data", {"KEYWRIGHT_DATABASE_URL": url})
-
-
-def done(keywright: Keywright, *arguments: str) -> str:
-    ran = keywright.run(*arguments)
-    assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
-    return ran.stdout
+    return Keywright.on(connection.info.dsn, tmp_path)
 
 
 def refused(keywright: Keywright, *arguments: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.acceptance.keywright_command import Keywright
+from tests.acceptance.keywright_command import Keywright, url_of
 from tests.acceptance.reencryption_desk import (
     ACME,
     CARD,
@@ -18,7 +18,6 @@ from tests.acceptance.reencryption_desk import (
     refused,
     show,
     start,
-    url_of,
 )
 from tests.acceptance.terminal import at_a_terminal
 from tests.integration.keys.custody import Custody

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlencode
 
 import psycopg
 import pytest
 
-from tests.acceptance.keywright_command import Keywright
+from tests.acceptance.keywright_command import Keywright, done
 from tests.integration.certificates.issuance.workshop import certificate_tools
 from tests.integration.certificates.saml.service_provider import (
     CONSUMER,
@@ -40,20 +39,12 @@ def acme(
 @pytest.fixture(scope="module")
 def keywright(acme: ServiceProvider) -> Keywright:
     """The command, on that database and root key."""
-    place = acme.connection.info.get_parameters()
-    query = urlencode([(name, place[name]) for name in ("host", "port") if name in place])
-    url = f"postgresql://{place['user']}@/{place['dbname']}?{query}"
-    return Keywright(
-        acme.folder / "data",
-        {"KEYWRIGHT_DATABASE_URL": url, "KEYWRIGHT_ROOT_KEY": f"file:{acme.folder / 'root.key'}"},
-    )
+    return Keywright.on(acme.connection.info.dsn, acme.folder, root_key=acme.folder / "root.key")
 
 
 def said(keywright: Keywright, *arguments: str) -> str:
     """Run a command that must succeed; return what it said."""
-    ran = keywright.run(*arguments, *ACME)
-    assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
-    return ran.stdout
+    return done(keywright, *arguments, *ACME)
 
 
 def refused(keywright: Keywright, *arguments: str) -> str:

@@ -4,20 +4,13 @@ The database comes from TEST_CONNINFO, and the rest of the settings as for any w
 """
 
 import os
-import signal
 import subprocess
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
 
-import dramatiq
-
-from tests.faults.worker_process import WorkerProcess
-from workers.composition import compose_worker
+from tests.faults.worker_process import WorkerProcess, work_until_told_to_stop
 from workers.contract import Queue
-from workers.settings import load_settings
-from workers.telemetry import configure_logging
 
 
 class KeystoreWorker(WorkerProcess):
@@ -59,20 +52,5 @@ class KeystoreWorker(WorkerProcess):
         return [Path("/proc", str(member)) for member in family]
 
 
-def main() -> None:
-    """Work until SIGTERM."""
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    settings = load_settings()
-    configure_logging("debug", "json")
-    queues = [Queue.CERTIFICATES]
-    broker = compose_worker(settings, os.environ["TEST_CONNINFO"], queues=queues)
-    worker = dramatiq.Worker(broker, worker_threads=settings.worker_threads, worker_timeout=100)
-    worker.start()
-    stop.wait()
-    worker.stop(timeout=20_000)
-    broker.close()
-
-
 if __name__ == "__main__":
-    main()
+    work_until_told_to_stop(log=("debug", "json"), queues=[Queue.CERTIFICATES])

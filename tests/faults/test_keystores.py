@@ -14,12 +14,12 @@ import pytest
 
 from scheduler.service import SchedulerService
 from tests.faults.keystore_worker import KeystoreWorker
+from tests.integration.certificates.issuance.workshop import certificate_tools
 from tests.integration.certificates.keystore_jobs.office import (
     ASKER,
     Office,
     issue,
     office,
-    tools_for,
 )
 from tests.servers.waiting import until
 from workers.certificates.handover import fetch_artifact
@@ -66,7 +66,7 @@ class Vault:
     def __post_init__(self) -> None:
         connection = self.stack.enter_context(psycopg.connect(self.conninfo, autocommit=True))
         pool = self.stack.enter_context(open_pool(self.conninfo, size=4, name="test"))
-        self.office: Office = office(connection, tools_for(pool, self.folder))
+        self.office: Office = office(connection, certificate_tools(pool, self.folder))
 
     @property
     def log(self) -> Path:

@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import dramatiq
 
@@ -80,13 +80,13 @@ class WorkerProcess:
         self.process.send_signal(signal.SIGCONT)
 
 
-def main() -> None:
-    """Work until SIGTERM."""
+def work_until_told_to_stop(*, log: tuple[str, str] = ("info", "text"), **what: Any) -> None:
+    """Be a worker until SIGTERM; ``what`` it works on is as for ``compose_worker``."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     settings = load_settings()
-    configure_logging("info", "text")
-    broker = compose_worker(settings, os.environ["TEST_CONNINFO"], handlers=HANDLERS)
+    configure_logging(*log)
+    broker = compose_worker(settings, os.environ["TEST_CONNINFO"], **what)
     worker = dramatiq.Worker(broker, worker_threads=settings.worker_threads, worker_timeout=100)
     worker.start()
     stop.wait()
@@ -95,4 +95,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    work_until_told_to_stop(handlers=HANDLERS)

@@ -1,5 +1,6 @@
 """``keywright certificate create | copy | rekey | edit``."""
 
+from collections.abc import Callable
 from shlex import quote
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from workers.contract.certificates import (
     ProfileName,
     Subject,
 )
+from workers.contract.request import JobRequest
 from workers.database.pool import database_clock
 from workers.errors import InvalidRequestError
 from workers.organizations.store import organization_id
@@ -109,16 +111,7 @@ def create(
         lifetime_caps=lifetime_caps,
         private_key_exportable=not not_exportable,
     )
-    with open_certificate_session() as (connection, tools):
-        issued = issuing.generate(
-            connection,
-            tools,
-            request,
-            organization_id=organization_id(connection, organization),
-            now=database_clock(connection),
-            requested_by=actor(),
-        )
-    _print_issued(issued, organization, as_json=as_json)
+    _print_issued(_issue(issuing.generate, request, organization), organization, as_json=as_json)
 
 
 def copy(
@@ -144,16 +137,7 @@ def copy(
         unique_name=unique_name,
         private_key_exportable=exportable,
     )
-    with open_certificate_session() as (connection, tools):
-        issued = issuing.copy(
-            connection,
-            tools,
-            request,
-            organization_id=organization_id(connection, organization),
-            now=database_clock(connection),
-            requested_by=actor(),
-        )
-    _print_issued(issued, organization, as_json=as_json)
+    _print_issued(_issue(issuing.copy, request, organization), organization, as_json=as_json)
 
 
 def rekey(
@@ -237,6 +221,21 @@ def _alternative_names(given: list[str]) -> AlternativeNames:
             )
         names[kind].append(name)
     return checked(AlternativeNames, **names)
+
+
+def _issue(
+    make: Callable[..., IssuedCertificate], request: JobRequest, organization: str
+) -> IssuedCertificate:
+    """Do here what a job of this request would do."""
+    with open_certificate_session() as (connection, tools):
+        return make(
+            connection,
+            tools,
+            request,
+            organization_id=organization_id(connection, organization),
+            now=database_clock(connection),
+            requested_by=actor(),
+        )
 
 
 def _print_issued(issued: IssuedCertificate, organization: str, *, as_json: bool) -> None:

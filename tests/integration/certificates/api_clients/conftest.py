@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.certificates.keystore_jobs.office import Office, office, tools_for
+from tests.integration.certificates.issuance.workshop import certificate_tools
+from tests.integration.certificates.keystore_jobs.office import Office, office
 from workers.database.pool import Connection, open_pool
 
 
@@ -13,4 +14,4 @@ from workers.database.pool import Connection, open_pool
 def acme(connection: Connection, conninfo: str, tmp_path: Path) -> Iterator[Office]:
     """An organization with a master key."""
     with open_pool(conninfo, size=2, name="ledger") as pool:
-        yield office(connection, tools_for(pool, tmp_path))
+        yield office(connection, certificate_tools(pool, tmp_path))

@@ -8,6 +8,7 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from tests.integration.jobs.workbench import Workbench
+from workers import composition
 from workers.certificates import issuing
 from workers.certificates.issuing import IssuedCertificate
 from workers.certificates.issuing_jobs import (
@@ -16,12 +17,11 @@ from workers.certificates.issuing_jobs import (
     rekey_certificate,
 )
 from workers.certificates.listing import CertificateRow, list_certificates
-from workers.certificates.private_keys import PrivateKey, PrivateKeys
+from workers.certificates.private_keys import PrivateKey
 from workers.certificates.tools import CertificateTools
 from workers.contract.certificates import CopyCertificate, GenerateCertificate, RekeyCertificate
 from workers.contract.request import JobRequest
 from workers.database.pool import Connection, Pool, database_clock
-from workers.encryption import FieldCipher
 from workers.jobs.enqueue import enqueue
 from workers.jobs.execution import Handler
 from workers.jobs.inspection import JobDetails
@@ -37,8 +37,7 @@ QUICK = {"profile": "signing"}  # P-256, where the key does not matter
 def certificate_tools(pool: Pool, folder: Path) -> CertificateTools:
     """Return what the jobs on certificates work with."""
     root_keys = RootKeys(FileRootKey(folder / "root.key", create_if_missing=True))
-    cipher = FieldCipher(KeyRing(pool, root_keys), pool)
-    return CertificateTools(cipher=cipher, private_keys=PrivateKeys(cipher), ledger=pool)
+    return composition.certificate_tools(KeyRing(pool, root_keys), pool)
 
 
 @dataclass

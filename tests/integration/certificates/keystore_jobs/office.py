@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -21,15 +20,11 @@ from cryptography.x509.oid import NameOID
 from workers.certificates.handover import hand_secret, keep_artifact
 from workers.certificates.keystores.entries import KeyEntry
 from workers.certificates.making import NewCertificate, NewVersion, add_certificates
-from workers.certificates.private_keys import PrivateKey, PrivateKeys
+from workers.certificates.private_keys import PrivateKey
 from workers.certificates.reading.chains import with_chain
 from workers.certificates.reading.contents import read_certificates
 from workers.certificates.tools import CertificateTools
-from workers.database.pool import Connection, Pool, database_clock
-from workers.encryption import FieldCipher
-from workers.keys.keyring import KeyRing
-from workers.keys.root_keys import RootKeys
-from workers.keys.root_keys.file import FileRootKey
+from workers.database.pool import Connection, database_clock
 from workers.organizations.members import NewMember
 from workers.organizations.store import add_members, add_organization
 
@@ -207,13 +202,6 @@ class Office:
             self.connection, organization_id=self.organization_id, version_ids=list(ids)
         )
         return {ids[version_id]: key for version_id, key in opened.items()}
-
-
-def tools_for(pool: Pool, folder: Path) -> CertificateTools:
-    """Return what the jobs work with, under a root key in ``folder``."""
-    root_keys = RootKeys(FileRootKey(folder / "root.key", create_if_missing=True))
-    cipher = FieldCipher(KeyRing(pool, root_keys), pool)
-    return CertificateTools(cipher=cipher, private_keys=PrivateKeys(cipher), ledger=pool)
 
 
 def office(connection: Connection, tools: CertificateTools, name: str = "Acme") -> Office:

@@ -1,17 +1,15 @@
 """Without a person: new key pairs before the end, staged where places use them; and a way back."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from scheduler.fires import fire
 from scheduler.timetable import TIMETABLE, Schedule
-from tests.integration.certificates.issuance.workshop import Workshop, certificate_tools
+from tests.integration.certificates.issuance.workshop import Workshop
 from tests.integration.jobs.workbench import Workbench
 from tests.integration.notifications.household import DAY
 from workers.certificates.clean_up.store import purge_deleted
@@ -25,24 +23,11 @@ from workers.certificates.review.handlers import review_certificates
 from workers.certificates.tools import CertificateTools
 from workers.certificates.usages import add_usage, list_usages
 from workers.contract import JobRequest, ReviewCertificates, StartReplacement
-from workers.database.pool import Connection, Pool, open_pool
+from workers.database.pool import Connection
 from workers.jobs.execution import Handler
 
 PASSWORD = "a password for the store"
 REVIEW = next(each for each in TIMETABLE if isinstance(each.request, ReviewCertificates))
-
-
-@pytest.fixture
-def pool(conninfo: str) -> Iterator[Pool]:
-    """The ledger's connections of a process."""
-    with open_pool(conninfo, size=4, name="ledger") as pool:
-        yield pool
-
-
-@pytest.fixture
-def tools(pool: Pool, tmp_path: Path) -> CertificateTools:
-    """What the jobs on certificates work with."""
-    return certificate_tools(pool, tmp_path)
 
 
 @pytest.fixture

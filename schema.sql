@@ -5,7 +5,7 @@
 -- always hold are constraints with names that read as sentences; the code relies on them.
 
 CREATE SCHEMA keywright;
-COMMENT ON SCHEMA keywright IS 'keywright schema version 3';
+COMMENT ON SCHEMA keywright IS 'keywright schema version 4';
 
 
 -- Tells this installation's messages from those of any other: part of every Message-ID.
@@ -14,6 +14,23 @@ CREATE TABLE keywright.installation (
     is_the_only_one  boolean  PRIMARY KEY DEFAULT true CHECK (is_the_only_one)
 );
 INSERT INTO keywright.installation DEFAULT VALUES;
+
+
+-- --------------------------------------------------------------------------------- who acts here --
+
+-- Who is at work in this transaction, for jobs and the audit record: keywright's processes say it
+-- with the settings keywright.actor, keywright.door and keywright.job_id. What a login says of itself
+-- counts for little, so the audit record keeps the database role, too.
+CREATE FUNCTION keywright.actor() RETURNS text LANGUAGE sql STABLE
+RETURN coalesce(nullif(current_setting('keywright.actor', true), ''), 'database:' || session_user);
+
+-- Through which door: cli, amqp, sql, python, schedule, job. What comes from elsewhere is plain SQL.
+CREATE FUNCTION keywright.door() RETURNS text LANGUAGE sql STABLE
+RETURN coalesce(nullif(current_setting('keywright.door', true), ''), 'sql');
+
+-- On behalf of which job; NULL: of none.
+CREATE FUNCTION keywright.acting_job() RETURNS bigint LANGUAGE sql STABLE
+RETURN nullif(current_setting('keywright.job_id', true), '')::bigint;
 
 
 -- ------------------------------------------------------------------ organizations and members --
@@ -27,6 +44,8 @@ CREATE TABLE keywright.organization (
     time_zone        text        NOT NULL DEFAULT 'UTC',  -- IANA name; checked before it is stored
     sending_hour     smallint    NOT NULL DEFAULT 8 CHECK (sending_hour BETWEEN 0 AND 23),
     mutual_tls_since timestamptz,                         -- NULL: mutual authentication is off (rule 31)
+    -- So many unfinished jobs requesters may have here at a time; what keywright asks of itself is free.
+    most_open_jobs   integer     NOT NULL DEFAULT 10000 CHECK (most_open_jobs BETWEEN 0 AND 1000000),
     created_at       timestamptz NOT NULL DEFAULT now()
 );
 -- Names are how people and the command line speak of an organization.
@@ -63,6 +82,46 @@ CREATE UNIQUE INDEX member_emails_are_unique_in_an_organization
     ON keywright.member (organization_id, lower(email));
 
 
+-- ----------------------------------------------------------------------------------- requesters --
+
+-- The kinds of job, from the contract: written by `keywright database create`, so that the SQL door
+-- checks what the others check.
+CREATE TABLE keywright.job_kind (
+    kind             text        PRIMARY KEY CHECK (kind ~ '^[a-z][a-z_]*\.[a-z][a-z_]*$'),
+    queue            text        NOT NULL,
+    max_attempts     smallint    NOT NULL,
+    for_requesters   boolean     NOT NULL,                -- whether others may ask for it at all
+    most_bytes       integer     NOT NULL,                -- of its arguments, as JSON
+    arguments        jsonb       NOT NULL                 -- JSON Schema (2020-12)
+);
+
+-- Another system that may ask for jobs. On RabbitMQ its user says who it is, in SQL its login role.
+CREATE TABLE keywright.requester (
+    requester_id     bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name             text        NOT NULL UNIQUE CHECK (name ~ '^[a-z][a-z0-9_-]{0,62}$'),
+    broker_user      text        UNIQUE CHECK (length(broker_user) BETWEEN 1 AND 255),
+    database_role    text        UNIQUE CHECK (length(database_role) BETWEEN 1 AND 63),
+    disabled_at      timestamptz,                         -- refused like an unknown one since
+    created_at       timestamptz NOT NULL DEFAULT now()
+);
+
+-- What a requester may ask for: nothing that does not stand here.
+CREATE TABLE keywright.requester_grant (
+    requester_id     bigint      NOT NULL REFERENCES keywright.requester ON DELETE CASCADE,
+    organization_id  bigint      NOT NULL REFERENCES keywright.organization,
+    kind             text        NOT NULL REFERENCES keywright.job_kind,
+    granted_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (requester_id, organization_id, kind)
+);
+CREATE INDEX requester_grant_organization ON keywright.requester_grant (organization_id);
+
+-- Who is logged in, if it is a requester; looked up with the owner's rights.
+CREATE FUNCTION keywright.current_requester() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN (SELECT requester_id FROM keywright.requester
+         WHERE database_role = session_user AND disabled_at IS NULL);
+
+
 -- ------------------------------------------------------------------------------------- the jobs --
 
 -- One per workload, most urgent first: the order in which a worker that serves several takes them.
@@ -84,7 +143,12 @@ CREATE TABLE keywright.job (
     queue             keywright.queue NOT NULL,
     organization_id   bigint      REFERENCES keywright.organization,
     arguments         jsonb       NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(arguments) = 'object'),
-    unique_key        text        CHECK (length(unique_key) BETWEEN 1 AND 200),
+    unique_key        text        CHECK (length(unique_key) BETWEEN 1 AND 300),  -- of a requester: its name first
+    requester_id      bigint      REFERENCES keywright.requester,  -- NULL: asked for by keywright or its operators
+    requested_by      text        NOT NULL DEFAULT keywright.actor() CHECK (length(requested_by) BETWEEN 1 AND 200),
+    door              text        NOT NULL DEFAULT keywright.door() CHECK (length(door) BETWEEN 1 AND 20),
+    reply_to          text        CHECK (length(reply_to) BETWEEN 1 AND 255),  -- a queue that is told the end
+    correlation_id    text        CHECK (length(correlation_id) <= 255),
     state             keywright.job_state NOT NULL DEFAULT 'scheduled',
     run_at            timestamptz NOT NULL DEFAULT now(),
     attempt           smallint    NOT NULL DEFAULT 0,     -- counted when claimed, so a job that kills its worker ends
@@ -115,10 +179,15 @@ CREATE TABLE keywright.job (
 CREATE UNIQUE INDEX job_is_unique_while_unfinished
     ON keywright.job (kind, organization_id, unique_key) NULLS NOT DISTINCT
     WHERE unique_key IS NOT NULL AND state IN ('scheduled', 'ready', 'running');
--- The relay: what is due, oldest first, per queue.
-CREATE INDEX job_scheduled ON keywright.job (queue, run_at, job_id) WHERE state = 'scheduled';
+-- The relay: what is due, per queue and organization, oldest first.
+CREATE INDEX job_scheduled ON keywright.job (queue, organization_id, run_at, job_id) WHERE state = 'scheduled';
 -- The relay: how much is out there already, and which hints must have been lost.
 CREATE INDEX job_ready ON keywright.job (queue, hinted_at) WHERE state = 'ready';
+-- How many jobs of requesters an organization has open.
+CREATE INDEX job_requested ON keywright.job (organization_id)
+    WHERE requester_id IS NOT NULL AND state IN ('scheduled', 'ready', 'running');
+-- What a requester asked for.
+CREATE INDEX job_requester ON keywright.job (requester_id, job_id) WHERE requester_id IS NOT NULL;
 -- The reaper: leases that ran out.
 CREATE INDEX job_running ON keywright.job (lease_until) WHERE state = 'running';
 -- People: what failed lately.
@@ -126,6 +195,43 @@ CREATE INDEX job_failed ON keywright.job (finished_at) WHERE state = 'failed';
 -- `keywright status`: when the last scan ended.
 CREATE INDEX job_last_scan ON keywright.job (finished_at)
     WHERE kind = 'expiry.scan' AND state = 'succeeded';
+
+-- What came in as a message, so that coming again it finds its job: CloudEvents' source and id.
+CREATE TABLE keywright.intake (
+    requester_id     bigint      NOT NULL REFERENCES keywright.requester ON DELETE CASCADE,
+    source           text        NOT NULL CHECK (length(source) BETWEEN 1 AND 200),
+    event_id         text        NOT NULL CHECK (length(event_id) BETWEEN 1 AND 200),
+    content_hash     bytea       NOT NULL CHECK (length(content_hash) = 32),  -- the same id with other content is refused
+    job_id           bigint      NOT NULL,                -- no reference: finished jobs are purged before
+    received_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (requester_id, source, event_id)
+);
+CREATE INDEX intake_received_at ON keywright.intake (received_at);
+
+-- Answers on their way to a queue of the requester's; gone once the broker has them.
+CREATE TABLE keywright.reply (
+    reply_id         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job_id           bigint      NOT NULL,
+    kind             text        NOT NULL,                -- job.accepted, job.succeeded, …
+    reply_to         text        NOT NULL,
+    correlation_id   text,
+    data             jsonb       NOT NULL CHECK (jsonb_typeof(data) = 'object'),
+    written_at       timestamptz NOT NULL DEFAULT now()
+);
+
+-- However a job ends, who asked to be told is told.
+CREATE FUNCTION keywright.answer() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO keywright.reply (job_id, kind, reply_to, correlation_id, data)
+    VALUES (NEW.job_id, 'job.' || NEW.state, NEW.reply_to, NEW.correlation_id,
+            jsonb_build_object('job_id', NEW.job_id, 'kind', NEW.kind, 'state', NEW.state,
+                               'result', NEW.result, 'problem', NEW.problem));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER ends_are_answered AFTER UPDATE OF state ON keywright.job
+    FOR EACH ROW WHEN (NEW.reply_to IS NOT NULL AND NEW.finished_at IS NOT NULL AND OLD.finished_at IS NULL)
+    EXECUTE FUNCTION keywright.answer();
 
 -- The scheduler's memory: each time a schedule fired. Two schedulers on one tick meet at this key,
 -- and a scheduler that was down sees here where to go on.
@@ -223,6 +329,9 @@ CREATE INDEX certificate_version_fingerprint
 -- Listings by expiry.
 CREATE INDEX certificate_version_not_after
     ON keywright.certificate_version (organization_id, not_after);
+-- The expiry scan: what has ended since, whoever's it is. An expression, so that no other query is
+-- planned with this index, which knows neither organizations nor the newest.
+CREATE INDEX certificate_version_end ON keywright.certificate_version ((not_after AT TIME ZONE 'UTC'));
 
 -- What is to be rekeyed or cleaned up: past versions, of which there may be many, do not count.
 CREATE INDEX certificate_version_newest_not_after
@@ -320,6 +429,13 @@ CREATE TABLE keywright.tier_record (
     PRIMARY KEY (version_id, tier_days)
 );
 CREATE INDEX tier_record_unheard ON keywright.tier_record (decided_at) WHERE outcome = 'nobody';
+
+-- Up to when the ends of certificates are announced. What had ended before it was known is not.
+CREATE TABLE keywright.expiry_mark (
+    announced_until  timestamptz NOT NULL DEFAULT now(),
+    is_the_only_one  boolean     PRIMARY KEY DEFAULT true CHECK (is_the_only_one)
+);
+INSERT INTO keywright.expiry_mark DEFAULT VALUES;
 
 -- Work out afresh what is still to be told of these versions, and when: called in the transaction
 -- that stores a version, or changes what its dates depend on. Tiers that were due before known_since
@@ -729,6 +845,27 @@ CREATE TABLE keywright.rotation_policy (
 );
 
 
+-- A key pair to which requesters seal secrets (HPKE, RFC 9180). The newest is published; the one
+-- before it opens what was sealed until it retires.
+CREATE TABLE keywright.sealing_key (
+    sealing_key_id   text        PRIMARY KEY CHECK (sealing_key_id ~ '^[a-z0-9]{8,32}$'),  -- in what is sealed to it
+    public_key       bytea       NOT NULL CHECK (length(public_key) = 32),  -- X25519, raw
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    opens_until      timestamptz,                         -- NULL: it is the one to seal to
+    gone_at          timestamptz                          -- its private key was removed
+);
+CREATE UNIQUE INDEX one_sealing_key_is_published ON keywright.sealing_key ((true)) WHERE opens_until IS NULL;
+
+-- Its private key, as a root key wrapped it.
+CREATE TABLE keywright.sealing_key_wrap (
+    sealing_key_id   text        NOT NULL REFERENCES keywright.sealing_key,
+    root_key         text        NOT NULL,
+    wrapped_key      bytea       NOT NULL,
+    wrapped_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (sealing_key_id, root_key)
+);
+
+
 -- ----------------------------------------------------------------------------- encrypted fields --
 
 CREATE TYPE keywright.field_state AS ENUM (
@@ -812,6 +949,8 @@ CREATE TABLE keywright.reencryption_run (
     started_at       timestamptz,
     finished_at      timestamptz,
     report           jsonb,
+    progress_told_at timestamptz,                      -- when it was last announced how far it is,
+    progress_told    smallint    NOT NULL DEFAULT 0,   -- and how far it was: percent of its phase
     CONSTRAINT finished_runs_have_an_end
         CHECK ((state IN ('cancelled', 'completed')) = (finished_at IS NOT NULL)),
     CONSTRAINT paused_runs_know_where_to_go_on CHECK ((state = 'paused') = (resume_state IS NOT NULL)),
@@ -1162,5 +1301,719 @@ CREATE TABLE keywright.announcement (
     organization_id  bigint      REFERENCES keywright.organization,
     subject          text        NOT NULL,             -- what it happened to: master-key/7
     data             jsonb       NOT NULL CHECK (jsonb_typeof(data) = 'object'),
-    occurred_at      timestamptz NOT NULL DEFAULT now()
+    occurred_at      timestamptz NOT NULL DEFAULT now(),
+    relayed_at       timestamptz                       -- when the broker had it
+) WITH (fillfactor = 90);
+-- The relay: what the broker does not have yet, in order.
+CREATE INDEX announcement_unrelayed ON keywright.announcement (announcement_id) WHERE relayed_at IS NULL;
+-- Catching up: what happened to an organization since.
+CREATE INDEX announcement_organization ON keywright.announcement (organization_id, announcement_id);
+CREATE INDEX announcement_occurred_at ON keywright.announcement (occurred_at);
+
+-- Numbers are drawn before their transactions end, so they do not become visible in order. Up to
+-- this one all are there, or never will be: readers who go on from a number stop here. The scheduler
+-- moves it (workers/announcements/settling.py).
+CREATE TABLE keywright.announcement_mark (
+    settled          bigint      NOT NULL DEFAULT 0,
+    is_the_only_one  boolean     PRIMARY KEY DEFAULT true CHECK (is_the_only_one)
 );
+INSERT INTO keywright.announcement_mark DEFAULT VALUES;
+
+CREATE FUNCTION keywright.settled_announcement() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN (SELECT settled FROM keywright.announcement_mark);
+
+-- The organizations whose announcements the one who is logged in may see: for a requester those in
+-- which it has any grant; for the owner of all this, all.
+CREATE FUNCTION keywright.audible_organizations() RETURNS TABLE (organization_id bigint, name text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT organization.organization_id, organization.name
+      FROM keywright.organization
+     WHERE organization.organization_id IN (
+               SELECT requester_grant.organization_id FROM keywright.requester_grant
+                WHERE requester_grant.requester_id = keywright.current_requester())
+        OR pg_has_role(session_user, (SELECT relowner FROM pg_class
+                                       WHERE oid = 'keywright.announcement'::regclass), 'USAGE');
+END;
+
+-- Who may see when the broker had one is one of ours, and sees them all.
+ALTER TABLE keywright.announcement ENABLE ROW LEVEL SECURITY;
+CREATE POLICY requesters_hear_of_their_organizations ON keywright.announcement
+    USING ((SELECT has_column_privilege('keywright.announcement', 'relayed_at', 'SELECT'))
+           OR (SELECT pg_has_role('pg_read_all_data', 'USAGE'))
+           OR organization_id IN (SELECT organization_id FROM keywright.audible_organizations()))
+    WITH CHECK (true);
+
+-- Catching up in SQL: what a message on keywright.events says, in the order of its number.
+CREATE VIEW keywright.event WITH (security_barrier, security_invoker) AS
+SELECT announcement_id AS sequence, event_id AS id, 'keywright.' || kind || '.v1' AS type, subject,
+       audible.name AS organization, occurred_at AS time, data
+  FROM keywright.announcement
+  LEFT JOIN keywright.audible_organizations() AS audible USING (organization_id)
+ WHERE announcement_id <= keywright.settled_announcement();
+
+-- Whatever made a job fail, it is announced.
+CREATE FUNCTION keywright.announce_failure() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO keywright.announcement (kind, organization_id, subject, data)
+    VALUES ('job.failed', NEW.organization_id, 'job/' || NEW.job_id,
+            jsonb_build_object('job_id', NEW.job_id, 'kind', NEW.kind, 'attempt', NEW.attempt,
+                               'requested_by', NEW.requested_by, 'door', NEW.door,
+                               'problem', jsonb_build_object(
+                                   'type', coalesce(NEW.problem ->> 'type', 'about:blank'),
+                                   'title', coalesce(NEW.problem ->> 'title', ''))));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER failures_are_announced AFTER UPDATE OF state ON keywright.job
+    FOR EACH ROW WHEN (NEW.state = 'failed' AND OLD.state <> 'failed')
+    EXECUTE FUNCTION keywright.announce_failure();
+
+
+-- ------------------------------------------------------------------------------------- webhooks --
+
+-- An address that is told what happens in an organization, by HTTPS.
+CREATE TABLE keywright.webhook_endpoint (
+    endpoint_id      bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    organization_id  bigint      NOT NULL REFERENCES keywright.organization,
+    name             text        NOT NULL CHECK (name ~ '^[a-z][a-z0-9_-]{0,62}$'),
+    url              text        NOT NULL CHECK (length(url) BETWEEN 1 AND 2048),
+    kinds            text[]      NOT NULL DEFAULT '{}',   -- which announcements; none named: all
+    allow_private    boolean     NOT NULL DEFAULT false,  -- also to addresses of the own network, and without TLS
+    disabled_at      timestamptz,
+    failures         integer     NOT NULL DEFAULT 0,      -- in a row
+    open_until       timestamptz,                         -- the circuit is open: nothing is tried before
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (organization_id, endpoint_id),
+    CONSTRAINT webhook_names_are_unique UNIQUE (organization_id, name)
+);
+
+-- What its messages are signed with (Standard Webhooks). While one takes the place of another, both sign.
+CREATE TABLE keywright.webhook_secret (
+    webhook_secret_id uuid       PRIMARY KEY DEFAULT gen_random_uuid(),
+    organization_id  bigint      NOT NULL,
+    endpoint_id      bigint      NOT NULL,
+    value            bytea       NOT NULL,                -- an encrypted field (webhook_secret.value)
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    expires_at       timestamptz,                         -- NULL: the newest
+    FOREIGN KEY (organization_id, endpoint_id)
+        REFERENCES keywright.webhook_endpoint (organization_id, endpoint_id) ON DELETE CASCADE
+);
+CREATE INDEX webhook_secret_endpoint ON keywright.webhook_secret (endpoint_id);
+INSERT INTO keywright.encrypted_field
+       (field_id, field_name, table_schema, table_name, column_name, column_type, key_columns,
+        key_types, organization_column, state)
+VALUES ('6b657977-7269-4768-8474-000000000004', 'webhook_secret.value', 'keywright',
+        'webhook_secret', 'value', 'bytea', '{webhook_secret_id}', '{uuid}', 'organization_id', 'encrypted');
+
+CREATE TYPE keywright.webhook_state AS ENUM (
+    'waiting',    -- to be sent, for the first time or again
+    'delivered',  -- answered with 2xx
+    'given_up'    -- refused too often; `keywright webhook retry` sends it again
+);
+
+-- One announcement for one endpoint.
+CREATE TABLE keywright.webhook_delivery (
+    endpoint_id      bigint      NOT NULL REFERENCES keywright.webhook_endpoint ON DELETE CASCADE,
+    announcement_id  bigint      NOT NULL REFERENCES keywright.announcement ON DELETE CASCADE,
+    state            keywright.webhook_state NOT NULL DEFAULT 'waiting',
+    attempt          smallint    NOT NULL DEFAULT 0,
+    next_at          timestamptz NOT NULL DEFAULT now(),
+    last_status      smallint,                            -- of HTTP; NULL: no answer
+    last_error       text,
+    finished_at      timestamptz,
+    PRIMARY KEY (endpoint_id, announcement_id)
+) WITH (fillfactor = 80);
+CREATE INDEX webhook_delivery_waiting
+    ON keywright.webhook_delivery (endpoint_id, announcement_id) WHERE state = 'waiting';
+CREATE INDEX webhook_delivery_announcement ON keywright.webhook_delivery (announcement_id);
+
+
+-- ---------------------------------------------------------------------------------- audit record --
+
+-- Who did what, and through which door; written by triggers in the transaction of the change, and
+-- never changed.
+CREATE TABLE keywright.audit_entry (
+    entry_id         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    occurred_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    actor            text        NOT NULL DEFAULT keywright.actor(),
+    door             text        NOT NULL DEFAULT keywright.door(),
+    database_role    text        NOT NULL DEFAULT session_user,
+    job_id           bigint      DEFAULT keywright.acting_job(),
+    organization_id  bigint,                              -- no reference: the record outlives it
+    action           text        NOT NULL CHECK (action ~ '^[a-z][a-z_]*\.[a-z][a-z_]*$'),  -- certificate.create
+    object           text        NOT NULL,                -- certificate/12
+    before           jsonb,                               -- ids, names, dates and states; never a secret
+    after            jsonb,
+    reason           text
+);
+CREATE INDEX audit_entry_organization ON keywright.audit_entry (organization_id, entry_id);
+CREATE INDEX audit_entry_object ON keywright.audit_entry (object, entry_id);
+CREATE TRIGGER audit_entries_are_never_changed
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON keywright.audit_entry
+    FOR EACH STATEMENT EXECUTE FUNCTION keywright.refuse();
+
+-- The chain over the entries: each link's hash covers its entry and the hash before. Links are made
+-- a moment after the entries are committed, by one process at a time, so nobody waits for anybody.
+CREATE TABLE keywright.audit_link (
+    position         bigint      PRIMARY KEY CHECK (position >= 1),
+    entry_id         bigint      NOT NULL UNIQUE,
+    hash             bytea       NOT NULL CHECK (length(hash) = 32),
+    linked_at        timestamptz NOT NULL DEFAULT now()
+);
+CREATE TRIGGER audit_links_are_never_changed
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON keywright.audit_link
+    FOR EACH STATEMENT EXECUTE FUNCTION keywright.refuse();
+
+-- Entries that have no link yet: filled with them, emptied by who links.
+CREATE TABLE keywright.audit_unlinked (
+    entry_id         bigint      PRIMARY KEY
+);
+CREATE FUNCTION keywright.await_link() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO keywright.audit_unlinked (entry_id) SELECT entry_id FROM latter;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER entries_await_their_link AFTER INSERT ON keywright.audit_entry
+    REFERENCING NEW TABLE AS latter
+    FOR EACH STATEMENT EXECUTE FUNCTION keywright.await_link();
+
+-- What changes no row, such as a key that is exported, is recorded by a call.
+CREATE FUNCTION keywright.audit(
+    action text, object text, organization_id bigint DEFAULT NULL, before jsonb DEFAULT NULL,
+    after jsonb DEFAULT NULL, reason text DEFAULT NULL
+) RETURNS void LANGUAGE sql
+BEGIN ATOMIC
+    INSERT INTO keywright.audit_entry (action, object, organization_id, before, after, reason)
+    VALUES (audit.action, audit.object, audit.organization_id, audit.before, audit.after, audit.reason);
+END;
+
+-- Records what a statement has changed. Arguments: the noun of action and object, the columns that
+-- name the object, the columns that are copied (no secret, no ciphertext, no address), and one that
+-- says why, or none. An update that leaves the copied columns as they were is no entry.
+CREATE FUNCTION keywright.record_change() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    keys    text[] := string_to_array(TG_ARGV[1], ',');
+    copied  text[] := string_to_array(TG_ARGV[2], ',');
+    owned   boolean := EXISTS (SELECT FROM pg_attribute WHERE attrelid = TG_RELID
+                                  AND attname = 'organization_id' AND NOT attisdropped);
+    picked  text;
+    paired  text;
+BEGIN
+    SELECT string_agg(format('%L, each.%I', name, name), ', ' ORDER BY position),
+           (SELECT string_agg(format('each.%1$I = former.%1$I', key), ' AND ') FROM unnest(keys) AS key)
+      INTO picked, paired
+      FROM unnest(copied) WITH ORDINALITY AS column_name (name, position);
+    EXECUTE format(
+        CASE TG_OP
+        WHEN 'INSERT' THEN $sql$
+            INSERT INTO keywright.audit_entry (action, object, organization_id, after, reason)
+            SELECT %1$L, %2$L || concat_ws('/', %3$s), %4$s, jsonb_build_object(%5$s), %6$s FROM latter AS each $sql$
+        WHEN 'DELETE' THEN $sql$
+            INSERT INTO keywright.audit_entry (action, object, organization_id, before)
+            SELECT %1$L, %2$L || concat_ws('/', %3$s), %4$s, jsonb_build_object(%5$s) FROM former AS each $sql$
+        ELSE $sql$
+            INSERT INTO keywright.audit_entry (action, object, organization_id, before, after, reason)
+            SELECT %1$L, object, organization_id, before, after, reason
+              FROM (SELECT %2$L || concat_ws('/', %3$s) AS object, %4$s AS organization_id, %6$s AS reason,
+                           jsonb_build_object(%5$s) AS after, jsonb_build_object(%7$s) AS before
+                      FROM latter AS each JOIN former ON %8$s) AS changed
+             WHERE before <> after $sql$
+        END,
+        format('%s.%s', TG_ARGV[0], lower(replace(TG_OP, 'INSERT', 'CREATE'))),
+        replace(TG_ARGV[0], '_', '-') || '/',
+        (SELECT string_agg(format('each.%I', key), ', ') FROM unnest(keys) AS key),
+        CASE WHEN owned THEN 'each.organization_id' ELSE 'NULL::bigint' END,
+        picked,
+        CASE WHEN TG_ARGV[3] <> '' THEN format('each.%I', TG_ARGV[3]) ELSE 'NULL::text' END,
+        replace(picked, 'each.', 'former.'),
+        paired);
+    RETURN NULL;
+END $$;
+
+-- What is recorded, table by table.
+DO $$
+DECLARE
+    each record;
+BEGIN
+    FOR each IN SELECT * FROM (VALUES
+        ('organization', 'organization', 'organization_id', 'name,is_sandbox,time_zone,sending_hour,mutual_tls_since,most_open_jobs', ''),
+        ('member', 'member', 'member_id', 'name,profile,permissions,active,time_zone', ''),
+        ('requester', 'requester', 'requester_id', 'name,broker_user,database_role,disabled_at', ''),
+        ('requester_grant', 'grant', 'requester_id,organization_id,kind', 'requester_id,kind', ''),
+        ('certificate', 'certificate', 'certificate_id', 'unique_name,label,kind,private_key_exportable,deleted_at,purge_at', ''),
+        ('certificate_version', 'certificate_version', 'version_id', 'certificate_id,version_number,serial,fingerprint,key_algorithm,not_after,public_key_hash,replaced_at,acknowledged_at', ''),
+        ('usage', 'usage', 'usage_id', 'version_id,place_kind,place', ''),
+        ('certificate_policy', 'certificate_policy', 'organization_id', 'rekey_days_before,delete_expired_after_days,grace_days', ''),
+        ('replacement', 'replacement', 'replacement_id', 'old_version_id,new_version_id,state,requested_by,finished_by', 'reason'),
+        ('replacement_step', 'replacement_step', 'replacement_id,place_kind,place', 'state,overlap_by,switch_by,retire_by,changed_by', ''),
+        ('saml_configuration', 'saml_configuration', 'saml_configuration_id', 'name,entity_id,assertion_consumer_url,check_state', ''),
+        ('saml_multiple', 'saml_multiple', 'organization_id', 'enabled_by', ''),
+        ('retired_default', 'retired_default', 'fingerprint', 'subject,retired_by', ''),
+        ('trusted_root', 'trusted_root', 'organization_id,fingerprint', 'subject,not_after,is_public,added_by', ''),
+        ('mutual_tls_client', 'mutual_tls_client', 'version_id', 'member_id,uploaded_by,withdrawn_at', ''),
+        ('handed_secret', 'handed_secret', 'secret_id', 'purpose,handed_by,expires_at,used_at,gone_at', ''),
+        ('artifact', 'artifact', 'artifact_id', 'purpose,file_name,size_bytes,sha256,requested_by,expires_at,gone_at', ''),
+        ('artifact_fetch', 'artifact_fetch', 'artifact_id,fetch_id', 'actor,refused_because', ''),
+        ('master_key', 'master_key', 'organization_id,key_number', 'state,state_actor,origin,check_value,destroy_at', 'state_reason'),
+        ('master_key_wrap', 'master_key_wrap', 'master_key_id,root_key', 'wrapped_at', ''),
+        ('rotation_policy', 'rotation_policy', 'organization_id', 'every_days,reencrypt', ''),
+        ('sealing_key', 'sealing_key', 'sealing_key_id', 'created_at,opens_until,gone_at', ''),
+        ('sealing_key_wrap', 'sealing_key_wrap', 'sealing_key_id,root_key', 'wrapped_at', ''),
+        ('encrypted_field', 'encrypted_field', 'field_id', 'field_name,connection_name,table_schema,table_name,column_name,mask_type,mask_character,state', ''),
+        ('reencryption_run', 'reencryption_run', 'run_id', 'purpose,field_ids,target_number,state,requested_by', ''),
+        ('quarantine', 'quarantine', 'quarantine_id', 'field_id,class,key_number,resolved_at', ''),
+        ('tier', 'tier', 'tier_days', 'audience,life_divisor', ''),
+        ('webhook_endpoint', 'webhook_endpoint', 'endpoint_id', 'name,kinds,allow_private,disabled_at', ''),
+        ('webhook_secret', 'webhook_secret', 'webhook_secret_id', 'endpoint_id,created_at,expires_at', '')
+    ) AS audited (table_name, noun, keys, copied, reason) LOOP
+        EXECUTE format('CREATE TRIGGER creations_are_recorded AFTER INSERT ON keywright.%I'
+                       ' REFERENCING NEW TABLE AS latter FOR EACH STATEMENT'
+                       ' EXECUTE FUNCTION keywright.record_change(%L, %L, %L, %L)',
+                       each.table_name, each.noun, each.keys, each.copied, each.reason);
+        EXECUTE format('CREATE TRIGGER changes_are_recorded AFTER UPDATE ON keywright.%I'
+                       ' REFERENCING OLD TABLE AS former NEW TABLE AS latter FOR EACH STATEMENT'
+                       ' EXECUTE FUNCTION keywright.record_change(%L, %L, %L, %L)',
+                       each.table_name, each.noun, each.keys, each.copied, each.reason);
+        EXECUTE format('CREATE TRIGGER deletions_are_recorded AFTER DELETE ON keywright.%I'
+                       ' REFERENCING OLD TABLE AS former FOR EACH STATEMENT'
+                       ' EXECUTE FUNCTION keywright.record_change(%L, %L, %L, %L)',
+                       each.table_name, each.noun, each.keys, each.copied, each.reason);
+    END LOOP;
+END $$;
+
+-- Jobs come and go by the million; recorded is who stops one or lets it begin anew.
+CREATE FUNCTION keywright.record_intervention() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM keywright.audit(TG_ARGV[0], 'job/' || NEW.job_id, NEW.organization_id,
+                            jsonb_build_object('state', OLD.state), jsonb_build_object('state', NEW.state), NULL);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER cancellations_are_recorded AFTER UPDATE OF cancel_asked_at ON keywright.job
+    FOR EACH ROW WHEN (OLD.cancel_asked_at IS NULL AND NEW.cancel_asked_at IS NOT NULL)
+    EXECUTE FUNCTION keywright.record_intervention('job.cancel');
+CREATE TRIGGER retries_are_recorded AFTER UPDATE OF attempt ON keywright.job
+    FOR EACH ROW WHEN (OLD.state IN ('failed', 'cancelled') AND NEW.state = 'scheduled')
+    EXECUTE FUNCTION keywright.record_intervention('job.retry');
+
+
+-- ------------------------------------------------------------------------------ the doors, in SQL --
+
+-- What speaks against a JSON value, by the part of JSON Schema (2020-12) that the contract uses: where
+-- and why, and never the value itself. NULL: nothing does.
+CREATE FUNCTION keywright.schema_fault(value jsonb, schema jsonb, definitions jsonb, place text)
+RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    shape  text := jsonb_typeof(value);
+    wanted text := schema ->> 'type';
+    text_value text;
+    part   record;
+    fault  text;
+BEGIN
+    IF schema ? '$ref' THEN
+        RETURN keywright.schema_fault(value, definitions -> replace(schema ->> '$ref', '#/$defs/', ''),
+                                      definitions, place);
+    END IF;
+    IF schema ? 'anyOf' THEN
+        FOR part IN SELECT alternative FROM jsonb_array_elements(schema -> 'anyOf') AS alternative LOOP
+            text_value := keywright.schema_fault(value, part.alternative, definitions, place);
+            IF text_value IS NULL THEN
+                RETURN NULL;
+            END IF;
+            fault := coalesce(fault, text_value);
+        END LOOP;
+        RETURN fault;
+    END IF;
+    IF wanted IS NOT NULL AND wanted <> shape
+       AND NOT (wanted = 'integer' AND shape = 'number' AND value::numeric = trunc(value::numeric)) THEN
+        RETURN format('%s: is to be %s', place, wanted);
+    END IF;
+    IF schema ? 'const' AND value <> schema -> 'const' THEN
+        RETURN format('%s: is to be %s', place, schema -> 'const');
+    ELSIF schema ? 'enum' AND NOT schema -> 'enum' @> jsonb_build_array(value) THEN
+        RETURN format('%s: is to be one of %s', place, schema -> 'enum');
+    END IF;
+    CASE shape
+    WHEN 'string' THEN
+        text_value := value #>> '{}';
+        IF length(text_value) < (schema ->> 'minLength')::integer THEN
+            RETURN format('%s: has at least %s characters', place, schema ->> 'minLength');
+        ELSIF length(text_value) > (schema ->> 'maxLength')::integer THEN
+            RETURN format('%s: has at most %s characters', place, schema ->> 'maxLength');
+        ELSIF text_value !~ (schema ->> 'pattern') THEN
+            RETURN format('%s: is not of the form %s', place, schema ->> 'pattern');
+        ELSIF schema ->> 'format' = 'uuid'
+              AND text_value !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
+            RETURN format('%s: is to be a UUID', place);
+        ELSIF schema ->> 'format' = 'date-time'
+              AND text_value !~* '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)$' THEN
+            RETURN format('%s: is to be a date and time with its offset (RFC 3339)', place);
+        ELSIF schema ->> 'format' = 'date-time' THEN
+            BEGIN
+                PERFORM text_value::timestamptz;
+            EXCEPTION WHEN datetime_field_overflow THEN
+                RETURN format('%s: there is no such date', place);
+            END;
+        END IF;
+    WHEN 'number' THEN
+        IF value::numeric < (schema ->> 'minimum')::numeric
+           OR value::numeric <= (schema ->> 'exclusiveMinimum')::numeric THEN
+            RETURN format('%s: is too small', place);
+        ELSIF value::numeric > (schema ->> 'maximum')::numeric
+              OR value::numeric >= (schema ->> 'exclusiveMaximum')::numeric THEN
+            RETURN format('%s: is too large', place);
+        END IF;
+    WHEN 'array' THEN
+        IF jsonb_array_length(value) < (schema ->> 'minItems')::integer THEN
+            RETURN format('%s: has at least %s entries', place, schema ->> 'minItems');
+        ELSIF jsonb_array_length(value) > (schema ->> 'maxItems')::integer THEN
+            RETURN format('%s: has at most %s entries', place, schema ->> 'maxItems');
+        ELSIF schema ? 'items' THEN
+            FOR part IN SELECT * FROM jsonb_array_elements(value) WITH ORDINALITY AS each (entry, number) LOOP
+                fault := keywright.schema_fault(part.entry, schema -> 'items', definitions,
+                                                format('%s.%s', place, part.number - 1));
+                IF fault IS NOT NULL THEN
+                    RETURN fault;
+                END IF;
+            END LOOP;
+        END IF;
+    WHEN 'object' THEN
+        SELECT name INTO text_value FROM jsonb_array_elements_text(schema -> 'required') AS name
+         WHERE NOT value ? name LIMIT 1;
+        IF FOUND THEN
+            RETURN format('%s: is missing', concat_ws('.', nullif(place, 'arguments'), text_value));
+        ELSIF (SELECT count(*) FROM jsonb_object_keys(value)) > (schema ->> 'maxProperties')::integer THEN
+            RETURN format('%s: has at most %s entries', place, schema ->> 'maxProperties');
+        END IF;
+        FOR part IN SELECT * FROM jsonb_each(value) AS each (name, entry) LOOP
+            IF schema -> 'properties' ? part.name THEN
+                fault := keywright.schema_fault(part.entry, schema -> 'properties' -> part.name, definitions,
+                                                concat_ws('.', nullif(place, 'arguments'), part.name));
+            ELSIF schema -> 'additionalProperties' = 'false' THEN
+                fault := format('%s: has an entry that is not known; known are %s', place,
+                                coalesce((SELECT string_agg(name, ', ' ORDER BY name)
+                                            FROM jsonb_object_keys(schema -> 'properties') AS name), 'none'));
+            ELSIF jsonb_typeof(schema -> 'additionalProperties') = 'object' THEN
+                fault := keywright.schema_fault(part.entry, schema -> 'additionalProperties', definitions,
+                                                place || '.…');
+            END IF;
+            IF fault IS NOT NULL THEN
+                RETURN fault;
+            END IF;
+        END LOOP;
+    ELSE
+        NULL;
+    END CASE;
+    RETURN NULL;
+END $$;
+
+-- Whether a text is one line of what can be seen, for Python's isprintable() too; by code points, since
+-- what [[:print:]] means depends on the database's locale.
+CREATE FUNCTION keywright.is_printable(value text) RETURNS boolean
+LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+RETURN value !~ ('[\u0001-\u001f\u007f-\u00a0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u1680\u180e'
+                 '\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ue000-\uf8ff\ufeff\ufff9-\ufffb\U000110bd'
+                 '\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a'
+                 '\U000e0000-\U0010ffff]');
+
+-- Refuses when the organization has as many unfinished jobs of requesters as it may. Counted without a
+-- lock: those who ask in the same moment may go over the limit by their number.
+CREATE FUNCTION keywright.admit_one_more(organization_id bigint) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    most integer;
+BEGIN
+    SELECT most_open_jobs INTO STRICT most FROM keywright.organization
+     WHERE organization.organization_id = admit_one_more.organization_id;
+    IF (SELECT count(*) FROM (
+            SELECT FROM keywright.job
+             WHERE job.organization_id = admit_one_more.organization_id AND requester_id IS NOT NULL
+               AND state IN ('scheduled', 'ready', 'running')
+             LIMIT most) AS open) >= most THEN
+        RAISE EXCEPTION 'the organization has % unfinished jobs of requesters, as many as it may', most
+            USING ERRCODE = 'configuration_limit_exceeded', HINT = 'Try again when some are done.';
+    END IF;
+END $$;
+
+-- The one way in for others: checks the grant, the arguments and the limits, and inserts the job. For
+-- keywright's own processes, which know who asks. A unique key is the requester's own: nobody can
+-- stand in the way of another's, or of keywright's.
+CREATE FUNCTION keywright.enqueue_for(
+    requester bigint, door text, kind text, arguments jsonb, organization text,
+    unique_key text DEFAULT NULL, run_at timestamptz DEFAULT NULL,
+    reply_to text DEFAULT NULL, correlation_id text DEFAULT NULL
+) RETURNS TABLE (job_id bigint, created boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    asked    record;
+    fault    text;
+    full_key text;
+BEGIN
+    -- One answer, whatever it is that is missing: it tells nobody what there is.
+    SELECT requester.name, organization.organization_id, job_kind.queue, job_kind.max_attempts,
+           job_kind.most_bytes, job_kind.arguments AS schema
+      INTO asked
+      FROM keywright.requester
+      JOIN keywright.requester_grant USING (requester_id)
+      JOIN keywright.organization USING (organization_id)
+      JOIN keywright.job_kind USING (kind)
+     WHERE requester.requester_id = enqueue_for.requester AND requester.disabled_at IS NULL
+       AND lower(organization.name) = lower(enqueue_for.organization)
+       AND job_kind.kind = enqueue_for.kind AND job_kind.for_requesters;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'this requester has no grant for this kind of job in this organization'
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = 'An operator gives one: keywright requester grant.';
+    END IF;
+    IF octet_length(enqueue_for.arguments::text) > asked.most_bytes THEN
+        RAISE EXCEPTION 'arguments: at most % bytes as JSON', asked.most_bytes
+            USING ERRCODE = 'program_limit_exceeded';
+    END IF;
+    fault := CASE
+        WHEN enqueue_for.arguments IS NULL OR jsonb_typeof(enqueue_for.arguments) <> 'object'
+        THEN 'arguments: is to be object'
+        -- Who asks is known, and is not for the one who asks to say.
+        WHEN enqueue_for.arguments ? 'requested_by' THEN 'requested_by: leave it out, it is known'
+        WHEN length(enqueue_for.unique_key) NOT BETWEEN 1 AND 200
+             OR NOT keywright.is_printable(enqueue_for.unique_key)
+        THEN 'unique_key: 1 to 200 printable characters'
+        WHEN enqueue_for.run_at NOT BETWEEN '2000-01-01' AND now() + interval '10 years'
+        THEN 'run_at: within the next ten years'
+        ELSE keywright.schema_fault(enqueue_for.arguments, asked.schema, asked.schema -> '$defs', 'arguments')
+    END;
+    IF fault IS NOT NULL THEN
+        RAISE EXCEPTION '%', fault USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    full_key := asked.name || ':' || enqueue_for.unique_key;
+    LOOP
+        SELECT job.job_id, false INTO job_id, created
+          FROM keywright.job
+         WHERE job.kind = enqueue_for.kind AND job.organization_id = asked.organization_id
+           AND job.unique_key = full_key AND state IN ('scheduled', 'ready', 'running');
+        EXIT WHEN FOUND;
+        PERFORM keywright.admit_one_more(asked.organization_id);
+        INSERT INTO keywright.job
+               (kind, queue, organization_id, arguments, unique_key, requester_id, requested_by, door,
+                reply_to, correlation_id, run_at, max_attempts)
+        VALUES (enqueue_for.kind, asked.queue::keywright.queue, asked.organization_id, enqueue_for.arguments,
+                full_key, enqueue_for.requester, 'requester:' || asked.name, enqueue_for.door,
+                enqueue_for.reply_to, enqueue_for.correlation_id, coalesce(enqueue_for.run_at, now()),
+                asked.max_attempts)
+            ON CONFLICT (kind, organization_id, unique_key)
+               WHERE unique_key IS NOT NULL AND state IN ('scheduled', 'ready', 'running') DO NOTHING
+        RETURNING job.job_id, true INTO job_id, created;
+        EXIT WHEN FOUND;
+        -- The one in the way has finished, or is found in the next turn.
+    END LOOP;
+    RETURN NEXT;
+END $$;
+
+-- The same for the requester who is logged in, in its own transaction. Returns the job's number.
+CREATE FUNCTION keywright.enqueue(
+    kind text, arguments jsonb DEFAULT '{}', organization text DEFAULT NULL,
+    unique_key text DEFAULT NULL, run_at timestamptz DEFAULT NULL
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT job_id
+              FROM keywright.enqueue_for(
+                       keywright.current_requester(),
+                       keywright.requester_door(),
+                       enqueue.kind, enqueue.arguments, enqueue.organization, enqueue.unique_key,
+                       enqueue.run_at));
+END $$;
+
+-- Say who acts, for the audit record; returns what the session said before, to be said again.
+CREATE FUNCTION keywright.say_who_acts(actor text, door text, job_id text) RETURNS text[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    before text[] := ARRAY[current_setting('keywright.actor', true), current_setting('keywright.door', true),
+                           current_setting('keywright.job_id', true)];
+BEGIN
+    PERFORM set_config('keywright.actor', coalesce(actor, ''), true),
+            set_config('keywright.door', coalesce(door, ''), true),
+            set_config('keywright.job_id', coalesce(job_id, ''), true);
+    RETURN before;
+END $$;
+
+-- The door that a requester came through: it says no more than whether it was with the Python client.
+CREATE FUNCTION keywright.requester_door() RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN CASE keywright.door() WHEN 'python' THEN 'python' ELSE 'sql' END;
+
+-- Cancel a job of one's own: a waiting one at once, a running one at its next checkpoint. Returns its
+-- state.
+CREATE FUNCTION keywright.cancel(job_id bigint) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    asking bigint := keywright.current_requester();
+    said   text[];
+    known  text;
+BEGIN
+    said := keywright.say_who_acts((SELECT 'requester:' || name FROM keywright.requester
+                                     WHERE requester_id = asking), keywright.requester_door(), NULL);
+    UPDATE keywright.job
+       SET cancel_asked_at = coalesce(cancel_asked_at, now()),
+           state = CASE state WHEN 'running' THEN state ELSE 'cancelled' END,
+           finished_at = CASE state WHEN 'running' THEN NULL ELSE now() END
+     WHERE job.job_id = cancel.job_id AND requester_id = asking
+       AND state IN ('scheduled', 'ready', 'running')
+    RETURNING state INTO known;
+    IF FOUND THEN
+        PERFORM keywright.say_who_acts(said[1], said[2], said[3]);
+        RETURN known;
+    END IF;
+    SELECT state INTO known FROM keywright.job
+     WHERE job.job_id = cancel.job_id AND requester_id = asking;
+    IF known IS NULL THEN
+        RAISE EXCEPTION 'this requester has no job %', cancel.job_id USING ERRCODE = 'no_data_found';
+    END IF;
+    RAISE EXCEPTION 'job % is % already', cancel.job_id, known
+        USING ERRCODE = 'object_not_in_prerequisite_state';
+END $$;
+
+-- Let a failed or cancelled job of one's own begin anew, if it could still be asked for.
+CREATE FUNCTION keywright.retry(job_id bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    asking bigint := keywright.current_requester();
+    said   text[];
+    mine   record;
+BEGIN
+    SELECT kind, organization_id, state INTO mine FROM keywright.job
+     WHERE job.job_id = retry.job_id AND requester_id = asking
+       FOR UPDATE;
+    IF mine IS NULL THEN
+        RAISE EXCEPTION 'this requester has no job %', retry.job_id USING ERRCODE = 'no_data_found';
+    ELSIF mine.state NOT IN ('failed', 'cancelled') THEN
+        RAISE EXCEPTION 'job % is %; only failed and cancelled jobs can be retried', retry.job_id, mine.state
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    ELSIF NOT EXISTS (SELECT FROM keywright.requester_grant JOIN keywright.job_kind USING (kind)
+                       WHERE requester_id = asking AND organization_id = mine.organization_id
+                         AND kind = mine.kind AND for_requesters) THEN
+        RAISE EXCEPTION 'this requester has no grant for this kind of job in this organization'
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = 'An operator gives one: keywright requester grant.';
+    END IF;
+    PERFORM keywright.admit_one_more(mine.organization_id);
+    said := keywright.say_who_acts((SELECT 'requester:' || name FROM keywright.requester
+                                     WHERE requester_id = asking), keywright.requester_door(), NULL);
+    UPDATE keywright.job
+       SET state = 'scheduled', run_at = now(), attempt = 0, hints = 0, finished_at = NULL,
+           cancel_asked_at = NULL
+     WHERE job.job_id = retry.job_id;
+    PERFORM keywright.say_who_acts(said[1], said[2], said[3]);
+EXCEPTION WHEN unique_violation THEN
+    RAISE EXCEPTION 'job % cannot be retried: another unfinished job has its unique key', retry.job_id
+        USING ERRCODE = 'object_not_in_prerequisite_state';
+END $$;
+
+-- A requester sees the jobs that it asked for, here and nowhere else: it has no right on the table. No
+-- policy on keywright.job, since under one comparisons of queues and states, which count as leaky,
+-- would keep everybody's queries from their indexes (docs/decisions).
+CREATE VIEW keywright.requested_job WITH (security_barrier) AS
+SELECT job_id, kind, organization.name AS organization, state::text AS state, attempt, max_attempts, progress,
+       result, problem, substr(unique_key, position(':' IN unique_key) + 1) AS unique_key, run_at, enqueued_at,
+       started_at, finished_at
+  FROM keywright.job
+  JOIN keywright.organization USING (organization_id)
+ WHERE requester_id = (SELECT keywright.current_requester());
+
+-- What to seal secrets to.
+CREATE VIEW keywright.sealing_key_to_use AS
+SELECT sealing_key_id, 'DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM' AS suite, public_key, created_at
+  FROM keywright.sealing_key
+ WHERE opens_until IS NULL AND gone_at IS NULL;
+
+
+-- ------------------------------------------------------------------------------ who may do what --
+
+-- What only the owner, or those below, may call.
+REVOKE EXECUTE ON FUNCTION keywright.enqueue_for, keywright.enqueue, keywright.cancel, keywright.retry,
+                           keywright.admit_one_more,
+                           keywright.announce_failure, keywright.answer, keywright.await_link FROM PUBLIC;
+
+-- Make the group roles and give each what it needs, and no more; `keywright database create` calls it,
+-- and calling it again mends what was changed. Logins are made members of one of them:
+--   keywright_worker     does jobs
+--   keywright_scheduler  clock, relays, intake: no certificates' content, keys or secrets
+--   keywright_requester  another system's login: asks for jobs, and sees its own
+--   keywright_reader     looks on, and sees no ciphertext, secret or argument
+-- Roles belong to the whole server, so they may be there already, also made a moment ago by another.
+CREATE PROCEDURE keywright.set_up_roles() LANGUAGE plpgsql AS $$
+DECLARE
+    role text;
+    item text;
+BEGIN
+    -- One at a time in this database; in others of this server somebody may be at it, too.
+    PERFORM pg_advisory_xact_lock(x'6b657977'::bigint);
+    FOREACH role IN ARRAY ARRAY['keywright_worker', 'keywright_scheduler', 'keywright_requester', 'keywright_reader'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL;
+            END;
+        END IF;
+        EXECUTE format('GRANT USAGE ON SCHEMA keywright TO %I', role);
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA keywright FROM %I', role);
+    END LOOP;
+
+    -- Workers: the data, but not who may ask for what, no policy, and no record's past.
+    GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA keywright TO keywright_worker;
+    GRANT USAGE ON ALL SEQUENCES IN SCHEMA keywright TO keywright_worker;
+    REVOKE INSERT, UPDATE ON keywright.installation, keywright.job_kind, keywright.requester,
+           keywright.requester_grant, keywright.member, keywright.tier, keywright.certificate_policy,
+           keywright.rotation_policy, keywright.trusted_root, keywright.retired_default,
+           keywright.saml_multiple, keywright.master_key_transition, keywright.fire,
+           keywright.announcement_mark, keywright.audit_link, keywright.audit_unlinked,
+           keywright.webhook_secret FROM keywright_worker;
+    REVOKE INSERT ON keywright.organization, keywright.encrypted_field, keywright.saml_configuration,
+           keywright.webhook_endpoint FROM keywright_worker;
+    REVOKE UPDATE ON keywright.audit_entry, keywright.master_key_history, keywright.artifact_fetch
+      FROM keywright_worker;
+    GRANT DELETE ON keywright.job, keywright.intake, keywright.announcement, keywright.certificate,
+          keywright.certificate_version, keywright.usage, keywright.replacement_step, keywright.notice,
+          keywright.tier_record, keywright.reencryption_range, keywright.master_key_wrap,
+          keywright.sealing_key_wrap, keywright.webhook_delivery TO keywright_worker;
+
+    -- Schedulers: the ledger and what goes in and out.
+    GRANT SELECT, INSERT, UPDATE ON keywright.job TO keywright_scheduler;
+    GRANT SELECT, INSERT ON keywright.fire, keywright.intake, keywright.audit_link TO keywright_scheduler;
+    GRANT SELECT, INSERT ON keywright.audit_entry, keywright.announcement TO keywright_scheduler;
+    GRANT SELECT, DELETE ON keywright.audit_unlinked TO keywright_scheduler;
+    GRANT UPDATE (relayed_at) ON keywright.announcement TO keywright_scheduler;
+    GRANT SELECT, UPDATE ON keywright.announcement_mark TO keywright_scheduler;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON keywright.reply TO keywright_scheduler;
+    GRANT SELECT ON keywright.installation, keywright.job_kind, keywright.requester, keywright.requester_grant,
+                    keywright.webhook_delivery TO keywright_scheduler;
+    GRANT SELECT (organization_id, name) ON keywright.organization TO keywright_scheduler;
+    GRANT SELECT (endpoint_id, organization_id, disabled_at, open_until) ON keywright.webhook_endpoint
+       TO keywright_scheduler;
+    GRANT EXECUTE ON FUNCTION keywright.enqueue_for TO keywright_scheduler;
+
+    -- Requesters: the doors, and what came of it.
+    GRANT EXECUTE ON FUNCTION keywright.enqueue, keywright.cancel, keywright.retry TO keywright_requester;
+    GRANT SELECT ON keywright.requested_job, keywright.event, keywright.sealing_key_to_use TO keywright_requester;
+    GRANT SELECT (announcement_id, event_id, kind, organization_id, subject, data, occurred_at)
+       ON keywright.announcement TO keywright_requester;
+
+    -- Readers: everything that is neither secret nor ciphertext nor what a job was asked with.
+    GRANT SELECT ON ALL TABLES IN SCHEMA keywright TO keywright_reader;
+    FOREACH item IN ARRAY ARRAY['master_key_wrap', 'sealing_key_wrap', 'handed_secret', 'webhook_secret', 'artifact',
+                                'certificate_version', 'job', 'reply', 'intake'] LOOP
+        EXECUTE format('REVOKE SELECT ON keywright.%I FROM keywright_reader', item);
+        EXECUTE (
+            SELECT coalesce(format('GRANT SELECT (%s) ON keywright.%I TO keywright_reader',
+                                   string_agg(quote_ident(column_name), ', '), item), 'SELECT')
+              FROM information_schema.columns
+             WHERE table_schema = 'keywright' AND table_name = item
+               AND column_name NOT IN ('wrapped_key', 'value', 'content', 'private_key', 'arguments', 'claim',
+                                       'data', 'content_hash'));
+    END LOOP;
+END $$;

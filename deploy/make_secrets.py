@@ -16,13 +16,25 @@ from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from workers.jobs.broker_users import KEYWRIGHT, OPERATOR, SCHEDULER, WORKER, definitions  # noqa: E402
+
 VIRTUAL_HOST = "keywright"
+
+# What the roles of the database may do is said by deploy/create-database.sql and schema.sql.
+DATABASE_LOGINS = {
+    "owner": "keywright_owner",
+    "scheduler": "keywright_scheduler_login",
+    "worker": "keywright_worker_login",
+}
+BROKER_USERS = {"scheduler": SCHEDULER, "worker": WORKER}
 
 
 def main() -> int:
     """Write all files or none; return the exit code."""
-    default = Path(__file__).parents[1] / "secrets"
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else default
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "secrets"
     if folder.exists():
         sys.stderr.write(f"{folder} is there already; remove it first if you mean to start anew.\n")
         return 1
@@ -35,40 +47,50 @@ def main() -> int:
         path.chmod(0o444)
     unfinished.rename(folder)
     sys.stdout.write(
-        f"Wrote {folder}. RabbitMQ's page is for the user operator, with the password in"
+        f"Wrote {folder}. RabbitMQ's page is for the user {OPERATOR}, with the password in"
         f" {folder / 'rabbitmq_operator_password'}.\n"
     )
     return 0
 
 
 def secret_files() -> dict[str, str]:
-    """Return name and content of every file, with new passwords."""
-    database, broker, operator = (secrets.token_hex(24) for _ in range(3))
-    return {
-        "postgres_password": secrets.token_hex(24),
-        "database_password": database,
-        "database_url": f"postgresql://keywright:{database}@postgres:5432/keywright",
+    """Return name and content of every file, with new passwords.
+
+    The three servers are on the internal network of compose.yaml, where nobody else is: that they
+    are not encrypted is said in each URL, for keywright would refuse it otherwise.
+    """
+    files = {
+        "postgres_password": new_password(),
         # What all master keys are wrapped with: keep a copy where no backup of the database is.
         "root_key": b64encode(secrets.token_bytes(32)).decode(),
-        "broker_url": f"amqp://keywright:{broker}@rabbitmq:5672/{VIRTUAL_HOST}",
-        "smtp_url": "smtp://mailpit:1025",
-        "rabbitmq_definitions.json": json.dumps(definitions(broker, operator), indent=2),
-        "rabbitmq_operator_password": operator,
+        "smtp_url": "smtp://mailpit:1025?tls=none",
     }
+    for process, login in DATABASE_LOGINS.items():
+        password = files[f"database_{process}_password"] = new_password()
+        files[f"database_{process}_url"] = (
+            f"postgresql://{login}:{password}@postgres:5432/keywright?sslmode=disable"
+        )
+    passwords = {each.user: new_password() for each in KEYWRIGHT}
+    for process, name in BROKER_USERS.items():
+        files[f"broker_{process}_url"] = (
+            f"amqp://{name}:{passwords[name]}@rabbitmq:5672/{VIRTUAL_HOST}?tls=none"
+        )
+    files["rabbitmq_operator_password"] = passwords[OPERATOR]
+    files["rabbitmq_definitions.json"] = json.dumps(broker_definitions(passwords), indent=2)
+    return files
 
 
-def definitions(broker_password: str, operator_password: str) -> dict[str, object]:
-    """Describe RabbitMQ's users: keywright, at home in its virtual host, and one who looks on."""
+def new_password() -> str:
+    """Return what nobody can guess, in signs that need no quoting anywhere."""
+    return secrets.token_hex(24)
+
+
+def broker_definitions(passwords: dict[str, str]) -> dict[str, object]:
+    """Describe RabbitMQ's users, at home in keywright's virtual host, and what they may do."""
     return {
         "vhosts": [{"name": VIRTUAL_HOST}],
-        "users": [
-            user("keywright", broker_password, tags=[]),
-            user("operator", operator_password, tags=["monitoring"]),
-        ],
-        "permissions": [
-            permission("keywright", configure=".*", write=".*", read=".*"),
-            permission("operator", configure="", write="", read=".*"),
-        ],
+        "users": [user(each.user, passwords[each.user], tags=[*each.tags]) for each in KEYWRIGHT],
+        **definitions(KEYWRIGHT, VIRTUAL_HOST),
     }
 
 
@@ -81,17 +103,6 @@ def user(name: str, password: str, *, tags: list[str]) -> dict[str, object]:
         "password_hash": b64encode(salt + digest).decode(),
         "hashing_algorithm": "rabbit_password_hashing_sha256",
         "tags": tags,
-    }
-
-
-def permission(name: str, *, configure: str, write: str, read: str) -> dict[str, str]:
-    """Describe what a user may do in the virtual host; the empty pattern means nothing."""
-    return {
-        "user": name,
-        "vhost": VIRTUAL_HOST,
-        "configure": configure,
-        "write": write,
-        "read": read,
     }
 
 

@@ -7,6 +7,8 @@ with what this module would write.
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from docs.pages.announcements import announcements_page
+from docs.pages.asyncapi import asyncapi_page
 from docs.pages.commands import commands_page
 from docs.pages.jobs import jobs_page
 from docs.pages.schema import schema_page
@@ -18,7 +20,9 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "commands.md": commands_page,
     "jobs.md": jobs_page,
+    "announcements.md": announcements_page,
     "schema.md": schema_page,
+    "asyncapi.json": asyncapi_page,
 }
 
 

@@ -1,10 +1,11 @@
 """What is asked for, and when: the only place where a clock time meets a job."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workers.contract import (
     CleanUpCertificates,
     JobRequest,
+    PurgeAnnouncements,
     PurgeHandover,
     PurgeJobs,
     ReviewCertificates,
@@ -37,4 +38,14 @@ TIMETABLE: tuple[Schedule, ...] = (
     Schedule(name="certificate-review", cron="22 * * * *", request=ReviewCertificates()),
     Schedule(name="certificate-clean-up", cron="43 2 * * *", request=CleanUpCertificates()),
     Schedule(name="job-purge", cron="17 3 * * *", request=PurgeJobs()),
+    Schedule(name="announcement-purge", cron="27 3 * * *", request=PurgeAnnouncements()),
 )
+
+
+def timetable(*, announcement_days: int) -> tuple[Schedule, ...]:
+    """Return the timetable of an installation that keeps announcements for so many days."""
+    purge = PurgeAnnouncements(older_than_days=announcement_days)
+    return tuple(
+        replace(each, request=purge) if isinstance(each.request, PurgeAnnouncements) else each
+        for each in TIMETABLE
+    )

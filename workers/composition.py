@@ -13,7 +13,7 @@ from workers.certificates.private_keys import PrivateKeys
 from workers.certificates.tools import CertificateTools
 from workers.contract import JobRequest, LifetimeCaps, Queue
 from workers.database.open import open_database
-from workers.database.pool import Pool, connect, open_pool
+from workers.database.pool import Acting, Pool, connect, open_pool
 from workers.database.schema import check_schema
 from workers.encryption import FieldCipher
 from workers.encryption.connections import Connections
@@ -27,6 +27,7 @@ from workers.keys.keyring import KeyRing
 from workers.keys.root_keys import RootKeys
 from workers.keys.root_keys.absent import AbsentRootKey
 from workers.keys.root_keys.opening import open_root_keys
+from workers.keys.unsealing import Unsealer
 from workers.notifications.delivery import Postman
 from workers.notifications.mail_server import SmtpServer
 from workers.reencryption.tools import Tools
@@ -35,6 +36,8 @@ from workers.subscriptions import subscriptions
 
 PATIENCE_BEYOND_GRACE_SECONDS = 10
 """What a stopping process gets on top of the grace for its jobs: closing, the last log lines."""
+
+_ITSELF = Acting("keywright:worker", "job")
 
 Handlers = Mapping[type[JobRequest], Handler]
 
@@ -57,9 +60,9 @@ def compose_worker(
     with connect(conninfo, name="worker") as connection:
         check_schema(connection)
     # The ledger's own: claims, endings, the keeper and the relay.
-    ledger = open_pool(conninfo, size=4, name="ledger", index_only=True)
+    ledger = open_pool(conninfo, size=4, name="ledger", index_only=True, acting=_ITSELF)
     # The handlers': one per thread for the final transaction, and one for a checkpoint meanwhile.
-    pool = open_pool(conninfo, size=2 * settings.worker_threads, name="worker")
+    pool = open_pool(conninfo, size=2 * settings.worker_threads, name="worker", acting=_ITSELF)
     keeper = Keeper(ledger, lease_seconds=settings.lease_seconds)
     execution = Execution(
         ledger,
@@ -138,7 +141,7 @@ def usual_handlers(settings: Settings, conninfo: str, ledger: Pool) -> Handlers:
             "KEYWRIGHT_SMTP_URL is not set, so notices would reach nobody. Set it, for example to"
             " smtp://mail.example.org:587, or use `keywright up`, which catches mail in files."
         )
-    server = SmtpServer.from_url(settings.smtp_url.get_secret_value())
+    server = SmtpServer.from_url(settings.smtp_url.get_secret_value(), authorities=settings.ca_file)
     root_keys = open_keys(settings)
     keyring = KeyRing(ledger, root_keys)
     tools = Tools(
@@ -160,6 +163,7 @@ def certificate_tools(
         cipher=cipher,
         private_keys=PrivateKeys(cipher),
         ledger=ledger,
+        unsealer=Unsealer(ledger, keyring.root_keys),
         lifetime_caps=lifetime_caps,
     )
 

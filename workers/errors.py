@@ -63,3 +63,24 @@ class ConflictError(PermanentError):
 
     code = "conflict"
     title = "The request contradicts the present state"
+
+
+class NotAllowedError(PermanentError):
+    """Who asks may not, or what is asked for is not there: one answer for both."""
+
+    code = "not-allowed"
+    title = "The request is not allowed"
+
+
+class TooLargeError(PermanentError):
+    """The request has more bytes than it may. Nothing was changed."""
+
+    code = "too-large"
+    title = "The request is too large"
+
+
+class TooManyOpenJobsError(TransientError):
+    """The organization has as many unfinished jobs of requesters as it may."""
+
+    code = "too-many-open-jobs"
+    title = "The organization has too many unfinished jobs"

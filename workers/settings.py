@@ -16,7 +16,10 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from workers.contract.certificates import LifetimeCaps
+from workers.database.address import with_verification
 from workers.errors import InvalidRequestError
+from workers.jobs.broker_url import with_authorities
+from workers.tls import check_ca_file
 
 PREFIX = "KEYWRIGHT_"
 CONNECTION_PREFIX = f"{PREFIX}CONNECTION_"
@@ -63,6 +66,11 @@ def _check_connection_name(name: str) -> str:
     return name
 
 
+def _check_ca_file(path: Path) -> Path:
+    check_ca_file(path)
+    return path
+
+
 _DatabaseUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
 _RootKey = Annotated[str, AfterValidator(_check_root_key)]
 _ConnectionName = Annotated[str, AfterValidator(_check_connection_name)]
@@ -85,6 +93,11 @@ class Settings(BaseModel):
     )
     smtp_url: Annotated[SecretStr, _url("smtp", "smtps")] | None = Field(
         default=None, description="mail server; without it, mail is caught as .eml files"
+    )
+    ca_file: Annotated[Path, AfterValidator(_check_ca_file)] | None = Field(
+        default=None,
+        description="PEM file of the authorities that broker and database must be certified by, and"
+        " that mail servers and webhooks may be; without it, those that the system trusts",
     )
     mail_from: str = Field(
         default="keywright <keywright@localhost>", description="sender of every notice"
@@ -131,6 +144,10 @@ class Settings(BaseModel):
         default=30, ge=0, le=3600, description="how long a stopping worker lets its jobs run on"
     )
 
+    announcement_days: int = Field(
+        default=30, ge=1, le=3650, description="days that announcements are kept, to catch up from"
+    )
+
     @property
     def embedded_database(self) -> bool:
         """Whether keywright runs its own Postgres under ``data_dir``."""
@@ -174,12 +191,32 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
                 given[field] = value
     given["connections"] = _read_connections(environ)
     try:
-        return Settings.model_validate(given)
+        return _verifying(Settings.model_validate(given))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         variable = _variable(*first["loc"])
         reason = first["msg"].removeprefix("Value error, ")
         raise InvalidRequestError(f"{variable}: {reason}.") from None
+
+
+def _verifying(settings: Settings) -> Settings:
+    """Return the settings with URLs that say how broker and databases are verified.
+
+    So the file of authorities gets wherever a URL gets.
+    """
+    changed: dict[str, Any] = {
+        "connections": {
+            name: SecretStr(with_verification(url.get_secret_value(), settings.ca_file))
+            for name, url in settings.connections.items()
+        }
+    }
+    if settings.database_url is not None:
+        url = settings.database_url.get_secret_value()
+        changed["database_url"] = SecretStr(with_verification(url, settings.ca_file))
+    if settings.broker_url is not None:
+        url = settings.broker_url.get_secret_value()
+        changed["broker_url"] = SecretStr(with_authorities(url, settings.ca_file))
+    return settings.model_copy(update=changed)
 
 
 def _read(environ: Mapping[str, str], name: str) -> str | None:

@@ -6,6 +6,7 @@ The queue, the limits and the patience of each kind stand with its request in ``
 from collections.abc import Mapping
 from functools import partial
 
+from workers.announcements.purging import purge_announcements
 from workers.certificates.clean_up.handlers import clean_up_certificates
 from workers.certificates.handover.purging import purge_handover
 from workers.certificates.issuing_jobs import (
@@ -48,6 +49,7 @@ from workers.contract import (
     MoveUsage,
     Ping,
     PrepareReencryption,
+    PurgeAnnouncements,
     PurgeHandover,
     PurgeJobs,
     RegisterUsage,
@@ -59,6 +61,7 @@ from workers.contract import (
     RewrapMasterKeys,
     RollBackReplacement,
     RotateMasterKey,
+    RotateSealingKey,
     ScanExpiries,
     StartReencryption,
     StartReplacement,
@@ -69,7 +72,12 @@ from workers.contract import (
 )
 from workers.jobs.execution import Handler
 from workers.jobs.housekeeping import ping, purge_jobs
-from workers.keys.handlers import review_master_keys, rewrap_master_keys, rotate_master_key
+from workers.keys.handlers import (
+    review_master_keys,
+    rewrap_master_keys,
+    rotate_master_key,
+    rotate_published_key,
+)
 from workers.keys.root_keys import RootKeys
 from workers.notifications.delivery import Postman
 from workers.notifications.handlers import scan_expiries
@@ -101,6 +109,7 @@ def subscriptions(
         # every hour; it asks for the rotations and destructions that are due
         ReviewMasterKeys: review_master_keys,
         RotateMasterKey: partial(rotate_master_key, root_keys=root_keys),
+        RotateSealingKey: partial(rotate_published_key, root_keys=root_keys),
         RewrapMasterKeys: partial(rewrap_master_keys, root_keys=root_keys),
         DestroyMasterKey: partial(destroy_master_key, tools=tools),
         # on request, and after rotations; each asks for the next
@@ -136,4 +145,5 @@ def subscriptions(
         # asked for by whoever wants to see the path alive; every night
         Ping: ping,
         PurgeJobs: purge_jobs,
+        PurgeAnnouncements: purge_announcements,
     }

@@ -27,12 +27,22 @@ SQL_MAY_STAND_IN = (
     "workers/notifications/recording.py",
     "workers/notifications/store.py",
     "workers/organizations/store.py",
+    "workers/requesters/store.py",
+    "workers/audit/linking.py",
+    "workers/audit/reading.py",
+    "workers/audit/recording.py",
+    "workers/client/calls.py",
     "workers/keys/*.py",  # root_keys/ knows no database
     "workers/encryption/registry.py",
     "workers/encryption/catalog.py",
     "workers/encryption/fence.py",
     "workers/encryption/viewing.py",
     "workers/reencryption/*.py",
+    "workers/announcements/purging.py",
+    "workers/announcements/reading.py",
+    "workers/announcements/settling.py",
+    "workers/announcements/store.py",
+    "workers/notifications/ends.py",
     "workers/cli/demonstration/patients.py",  # an application's own table
     "scheduler/fires.py",
 )

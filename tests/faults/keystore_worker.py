@@ -24,7 +24,7 @@ class KeystoreWorker(WorkerProcess):
             "KEYWRIGHT_SMTP_URL": "smtp://localhost",
             "KEYWRIGHT_LEASE_SECONDS": "2",
             "KEYWRIGHT_SHUTDOWN_GRACE_SECONDS": "1",
-            "KEYWRIGHT_WORKER_THREADS": "2",
+            "KEYWRIGHT_WORKER_THREADS": "4",
             "dramatiq_restart_delay": "200",
         }
         if broker_url is not None:
@@ -53,4 +53,4 @@ class KeystoreWorker(WorkerProcess):
 
 
 if __name__ == "__main__":
-    work_until_told_to_stop(log=("debug", "json"), queues=[Queue.CERTIFICATES])
+    work_until_told_to_stop(log=("debug", "json"), queues=[Queue.CERTIFICATES, Queue.MAINTENANCE])

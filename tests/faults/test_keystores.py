@@ -131,8 +131,8 @@ def test_a_worker_killed_in_the_middle_of_an_import_or_export_leaves_all_or_noth
     )
     acme.connection.execute(GATE)
     requests = (
-        ImportKeystore(requested_by=ASKER, artifact=acme.bring(data), password=acme.hand(MARKER)),
-        ExportKeystore(requested_by=ASKER, password=acme.hand(MARKER), certificates=("kept",)),
+        ImportKeystore(requested_by=ASKER, artifact=acme.bring(data), password=acme.secret(MARKER)),
+        ExportKeystore(requested_by=ASKER, password=acme.secret(MARKER), certificates=("kept",)),
     )
     vault.start_scheduler()
     victim = vault.start_worker()
@@ -182,7 +182,7 @@ def test_rule_30_passwords_and_private_keys_are_nowhere_but_encrypted(
             ImportKeystore(requested_by=ASKER, artifact=acme.bring(data), **handed()),
             ImportKeystore(requested_by=ASKER, artifact=unread, **handed(WRONG_MARKER)),
             ImportKeystore(requested_by=ASKER, artifact=unread, dry_run=True, **handed()),
-            ExportKeystore(requested_by=ASKER, password=acme.hand("Marker-")),
+            ExportKeystore(requested_by=ASKER, password=acme.secret("Marker-")),
         )
     ]
     acme.hand(MARKER)  # and one that nobody has used yet

@@ -18,6 +18,7 @@ from psycopg.sql import SQL, Identifier
 from tests.servers.waiting import until
 from workers.database.embedded import open_embedded
 from workers.database.pool import Connection
+from workers.database.roles import GROUP_ROLES, set_up_roles
 from workers.database.schema import create_schema
 
 _TEMPLATE = "keywright_template"
@@ -31,8 +32,12 @@ class PostgresServer:
         self._server = open_embedded(self._folder)
         with self._administer() as connection:
             connection.execute(SQL("CREATE DATABASE {}").format(Identifier(_TEMPLATE)))
+        with self._administer(user="postgres") as connection:
+            for role in GROUP_ROLES:
+                connection.execute(SQL("CREATE ROLE {} NOLOGIN").format(Identifier(role)))
         with psycopg.connect(self._conninfo(_TEMPLATE), autocommit=True) as connection:
             create_schema(connection)
+            set_up_roles(connection)
 
     def __enter__(self) -> Self:
         return self
@@ -65,6 +70,24 @@ class PostgresServer:
                 connection.execute(
                     SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name))
                 )
+
+    @contextmanager
+    def login(self, conninfo: str, group: str, *, name: str | None = None) -> Iterator[str]:
+        """Yield a connection string for a login that is a member of one group role, and no more."""
+        name = name or f"login_{secrets.token_hex(4)}"
+        with self._administer(user="postgres") as connection:
+            connection.execute(
+                SQL("CREATE ROLE {} LOGIN IN ROLE {}").format(Identifier(name), Identifier(group))
+            )
+        try:
+            yield make_conninfo(conninfo, user=name)
+        finally:
+            with self._administer(user="postgres") as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s",
+                    [name],
+                )
+                connection.execute(SQL("DROP ROLE {}").format(Identifier(name)))
 
     def kill(self) -> None:
         """End the server at once, as a loss of power would; its data stays."""

@@ -42,10 +42,11 @@ class RabbitmqHome:
     password: str
 
     @classmethod
-    def make(cls, settings: Mapping[str, int]) -> Self:
+    def make(cls, settings: Mapping[str, int | str]) -> Self:
         """Choose ports and secrets, and write the configuration into a new directory.
 
-        ``settings`` are settings of the Erlang application ``rabbit`` by their Erlang names.
+        ``settings`` are settings of the Erlang application ``rabbit`` by their Erlang names; a text
+        is an Erlang term.
         """
         home = cls(
             directory=Path(tempfile.mkdtemp(prefix="rabbitmq-")),

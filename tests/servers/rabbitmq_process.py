@@ -28,7 +28,7 @@ class RabbitmqProcess:
     Raises RuntimeError, with the end of the node's log, when the node does not do as it is told.
     """
 
-    def __init__(self, settings: Mapping[str, int] | None = None) -> None:
+    def __init__(self, settings: Mapping[str, int | str] | None = None) -> None:
         if not PROGRAMS.is_dir():
             raise RuntimeError("RabbitMQ is not installed; run tests/install-packages.")
         self.home = RabbitmqHome.make(settings or {})

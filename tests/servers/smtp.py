@@ -46,7 +46,8 @@ class SmtpSink:
     It runs from the moment it is made until ``close`` or the end of the ``with`` block. With
     ``credentials`` (user, password) it takes no mail before they were given. ``security`` says
     whether it offers no encryption, refuses mail before STARTTLS, or speaks TLS from the first
-    byte; its certificate can be verified with the file ``ca_pem_path``.
+    byte. It shows the ``certificate`` in two PEM files (chain, key), or else one that can be
+    verified with the file ``ca_pem_path``.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class SmtpSink:
         *,
         credentials: tuple[str, str] | None = None,
         security: Security = "none",
+        certificate: tuple[Path, Path] | None = None,
     ) -> None:
         self.port = free_port()
         self.messages: list[ReceivedMail] = []
@@ -66,7 +68,7 @@ class SmtpSink:
         self._sessions: list[SMTP] = []
         self._server: asyncio.Server | None = None
         self._directory = tempfile.TemporaryDirectory(prefix="smtp-")
-        self._context = None if security == "none" else self._make_certificate()
+        self._context = None if security == "none" else self._present(certificate)
         self._thread = LoopThread("smtp-sink")
         self.up()
 
@@ -187,10 +189,13 @@ class SmtpSink:
             self._arrival.notify_all()
         return hang_up
 
-    def _make_certificate(self) -> ssl.SSLContext:
+    def _present(self, certificate: tuple[Path, Path] | None) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if certificate is not None:
+            context.load_cert_chain(*certificate)
+            return context
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(self.ca_pem_path))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(LOOPBACK, "localhost").configure_cert(context)
         return context
 

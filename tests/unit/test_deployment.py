@@ -8,11 +8,13 @@ from base64 import b64decode
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import pytest
 from ruamel.yaml import YAML
 
+from workers.jobs.broker_users import KEYWRIGHT
+from workers.notifications.mail_server import SmtpServer
 from workers.settings import PREFIX, Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -24,9 +26,14 @@ every_service = pytest.mark.parametrize("name", SERVICES)
 every_service_of_ours = pytest.mark.parametrize("name", OURS)
 
 
+def is_by_hand(name: str) -> bool:
+    """Tell whether the service runs only when somebody calls it."""
+    return "profiles" in SERVICES[name]
+
+
 def is_one_shot(name: str) -> bool:
-    """Tell whether others wait for the service to end well."""
-    return any(
+    """Tell whether the service ends: somebody calls it, or others wait for it to end well."""
+    return is_by_hand(name) or any(
         service.get("depends_on", {}).get(name, {}).get("condition")
         == "service_completed_successfully"
         for service in SERVICES.values()
@@ -41,10 +48,16 @@ def environment(name: str) -> dict[str, str]:
     }
 
 
-def secrets_of(name: str) -> set[str]:
-    """Return the names of the secrets that the service is given."""
+def secrets_of(name: str) -> dict[str, str]:
+    """Return the secrets that the service is given, by the names of the files it finds."""
     given = SERVICES[name].get("secrets", [])
-    return {secret if isinstance(secret, str) else secret["source"] for secret in given}
+    named = [{"source": each} if isinstance(each, str) else each for each in given]
+    return {each.get("target", each["source"]): each["source"] for each in named}
+
+
+def url_of(folder: Path, name: str, file: str) -> SplitResult:
+    """Return the URL that the service reads from a file under /run/secrets."""
+    return urlsplit((folder / secrets_of(name)[file]).read_text())
 
 
 def seconds(duration: str) -> int:
@@ -120,7 +133,7 @@ def test_passwords_come_from_files_alone(name: str) -> None:
             assert path.parent == Path("/run/secrets")
             assert path.name in secrets_of(name)
         assert "://" not in value
-    assert secrets_of(name) <= COMPOSE["secrets"].keys()
+    assert {*secrets_of(name).values()} <= COMPOSE["secrets"].keys()
 
 
 @every_service
@@ -146,9 +159,15 @@ def test_every_variable_of_ours_is_one_that_keywright_reads(
 
     monkeypatch.chdir(tmp_path)
     make_secrets(tmp_path / "secrets")
-    here = {k: v.replace("/run/secrets", str(tmp_path / "secrets")) for k, v in given.items()}
+    run = tmp_path / "run"
+    run.mkdir()
+    for target, source in secrets_of(name).items():
+        (run / target).symlink_to(tmp_path / "secrets" / source)
+    here = {k: v.replace("/run/secrets", str(run)) for k, v in given.items()}
     settings = load_settings(here)
     assert not settings.embedded_database
+    if settings.smtp_url is not None:
+        SmtpServer.from_url(settings.smtp_url.get_secret_value())
 
 
 @every_service_of_ours
@@ -167,6 +186,26 @@ def test_workers_are_not_killed_within_the_grace_of_their_jobs() -> None:
 
 def test_only_workers_know_the_mail_server() -> None:
     assert {name for name in SERVICES if "smtp_url" in secrets_of(name)} == {"workers"}
+
+
+def test_only_workers_can_decrypt_and_only_the_schema_is_made_by_the_owner() -> None:
+    running = [name for name in SERVICES if not is_by_hand(name)]
+    assert [name for name in running if "root_key" in secrets_of(name)] == ["workers"]
+    assert [name for name in running if "database_owner_url" in secrets_of(name).values()] == [
+        "schema"
+    ]
+
+
+@pytest.mark.parametrize("file", ["database_url", "broker_url"])
+def test_no_two_services_log_in_as_the_same(file: str, tmp_path: Path) -> None:
+    make_secrets(tmp_path / "secrets")
+    urls = [
+        url_of(tmp_path / "secrets", name, file)
+        for name in OURS
+        if file in secrets_of(name) and not is_by_hand(name)
+    ]
+    assert len(urls) >= 2
+    assert len({url.username for url in urls}) == len({url.password for url in urls}) == len(urls)
 
 
 def test_secrets_are_made_for_every_place_that_names_one(tmp_path: Path) -> None:
@@ -191,29 +230,44 @@ def test_secrets_are_never_made_twice(tmp_path: Path) -> None:
     assert {path.name: path.read_text() for path in folder.iterdir()} == before
 
 
-def test_the_broker_knows_the_password_that_workers_use(tmp_path: Path) -> None:
+def test_the_broker_knows_the_passwords_that_are_used(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     make_secrets(folder)
-    url = urlsplit((folder / "broker_url").read_text())
     definitions = json.loads((folder / "rabbitmq_definitions.json").read_text())
     users = {user["name"]: user for user in definitions["users"]}
-    assert users.keys() == {"keywright", "operator"}
-    assert users["keywright"]["tags"] == []
-    salted = b64decode(users["keywright"]["password_hash"])
-    assert url.password is not None
-    assert salted[4:] == sha256(salted[:4] + url.password.encode()).digest()
-    assert [vhost["name"] for vhost in definitions["vhosts"]] == [url.path.removeprefix("/")]
+    assert users.keys() == {each.user for each in KEYWRIGHT}
+    for name in ("scheduler", "workers"):
+        url = url_of(folder, name, "broker_url")
+        assert users[url.username]["tags"] == []
+        salted = b64decode(users[url.username]["password_hash"])
+        assert url.password is not None
+        assert salted[4:] == sha256(salted[:4] + url.password.encode()).digest()
+        assert [vhost["name"] for vhost in definitions["vhosts"]] == [url.path.removeprefix("/")]
 
 
-def test_the_database_knows_the_password_that_keywright_uses(tmp_path: Path) -> None:
+def test_the_database_knows_the_passwords_that_are_used(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     make_secrets(folder)
-    url = urlsplit((folder / "database_url").read_text())
-    assert url.password == (folder / "database_password").read_text()
-    assert url.password != (folder / "postgres_password").read_text()
     statements = (ROOT / "deploy" / "create-database.sql").read_text()
-    assert f"CREATE ROLE {url.username} LOGIN PASSWORD :'password'" in statements
-    assert f"CREATE DATABASE {url.path.removeprefix('/')} OWNER {url.username}" in statements
+    for name in ("schema", "scheduler", "workers"):
+        url = url_of(folder, name, "database_url")
+        source = secrets_of(name)["database_url"].replace("_url", "_password")
+        assert url.password == (folder / source).read_text()
+        assert source in secrets_of("postgres")
+        variable = source.removeprefix("database_")
+        assert f"\\set {variable} `cat /run/secrets/{source}`" in statements
+        assert f"CREATE ROLE {url.username} LOGIN PASSWORD :'{variable}'" in statements
+    owner = url_of(folder, "schema", "database_url")
+    assert f"CREATE DATABASE {owner.path.removeprefix('/')} OWNER {owner.username}" in statements
+
+
+def test_the_script_needs_nothing_but_python(tmp_path: Path) -> None:
+    script = ROOT / "deploy" / "make_secrets.py"
+    # -S: no packages but the standard library.
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", script, tmp_path / "secrets"], check=False, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_image_runs_as_a_numeric_user_from_the_hashed_lock() -> None:

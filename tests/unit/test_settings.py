@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import certifi
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +32,7 @@ def test_every_setting_has_its_variable() -> None:
         "database_url": "postgres://u@h/d",
         "broker_url": "amqps://u@h/v",
         "smtp_url": "smtps://h",
+        "ca_file": certifi.where(),
         "mail_from": "Notices <notices@example.org>",
         "data_dir": "/srv/keywright",
         "root_key": "file:/etc/keywright/root.key",
@@ -42,6 +44,7 @@ def test_every_setting_has_its_variable() -> None:
         "worker_threads": "5",
         "lease_seconds": "12.5",
         "shutdown_grace_seconds": "0",
+        "announcement_days": "90",
     }
     assert {*given_values, "connections"} == set(Settings.model_fields)
     settings = load_settings({PREFIX + name.upper(): v for name, v in given_values.items()})
@@ -49,7 +52,7 @@ def test_every_setting_has_its_variable() -> None:
     assert settings.data_dir == Path("/srv/keywright")
     assert not settings.embedded_database
     for name in ("database_url", "broker_url", "smtp_url"):
-        assert getattr(settings, name).get_secret_value() == given_values[name]
+        assert getattr(settings, name).get_secret_value().startswith(given_values[name])
 
 
 def test_variables_of_others_are_left_alone() -> None:
@@ -143,21 +146,21 @@ def test_what_libpq_understands_is_taken(url: str) -> None:
 
 def test_other_databases_are_known_by_names_in_lower_case(tmp_path: Path) -> None:
     file = tmp_path / "url"
-    file.write_text(f"postgres://u:{SECRET}@h/crm\n", encoding="utf-8")
+    file.write_text(f"postgres://u:{SECRET}@localhost/crm\n", encoding="utf-8")
     settings = load_settings(
         {
-            "KEYWRIGHT_CONNECTION_BILLING": f"postgresql://u:{SECRET}@h/billing",
+            "KEYWRIGHT_CONNECTION_BILLING": f"postgresql://u:{SECRET}@localhost/billing",
             "KEYWRIGHT_CONNECTION_Crm_2_FILE": str(file),
-            "KEYWRIGHT_CONNECTION_FILE": "postgresql://h/file",
+            "KEYWRIGHT_CONNECTION_FILE": "postgresql:///file",
             "KEYWRIGHT_CONNECTION_EMPTY": "",
             "KEYWRIGHT_CONNECTIONS": "not a setting",
         }
     )
     urls = {name: url.get_secret_value() for name, url in settings.connections.items()}
     assert urls == {
-        "billing": f"postgresql://u:{SECRET}@h/billing",
-        "crm_2": f"postgres://u:{SECRET}@h/crm",
-        "file": "postgresql://h/file",
+        "billing": f"postgresql://u:{SECRET}@localhost/billing",
+        "crm_2": f"postgres://u:{SECRET}@localhost/crm",
+        "file": "postgresql:///file",
     }
     assert SECRET not in repr(settings) + settings.model_dump_json()
 
@@ -206,7 +209,7 @@ def test_secrets_have_no_repr() -> None:
     settings = load_settings(
         {
             "KEYWRIGHT_DATABASE_URL": f"postgresql://u:{SECRET}@h/d",
-            "KEYWRIGHT_BROKER_URL": f"amqp://u:{SECRET}@h/",
+            "KEYWRIGHT_BROKER_URL": f"amqps://u:{SECRET}@h/",
             "KEYWRIGHT_SMTP_URL": f"smtp://u:{SECRET}@h",
         }
     )
@@ -215,10 +218,10 @@ def test_secrets_have_no_repr() -> None:
 
 def test_a_value_may_stand_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "url"
-    file.write_text(f"amqp://u:{SECRET}@h/\n", encoding="utf-8")
+    file.write_text(f"amqps://u:{SECRET}@h/\n", encoding="utf-8")
     settings = load_settings({"KEYWRIGHT_BROKER_URL_FILE": str(file)})
     assert settings.broker_url is not None
-    assert settings.broker_url.get_secret_value() == f"amqp://u:{SECRET}@h/"
+    assert settings.broker_url.get_secret_value() == f"amqps://u:{SECRET}@h/"
 
 
 def test_a_variable_given_twice_is_refused(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ here the refusal says what to do, and others are told.
 from datetime import datetime
 from typing import Any
 
-from workers.certificates.announcing import announce
+from workers.announcements.store import announce
 from workers.certificates.locking import lock_certificate
 from workers.certificates.usages import Usage, list_usages
+from workers.contract.announcements import CertificateDeleted
 from workers.database.pool import Connection
 from workers.errors import ConflictError
 
@@ -79,14 +80,9 @@ def delete_certificate(
         assert row is not None
         announce(
             connection,
-            kind="certificate.deleted",
+            CertificateDeleted(unique_name=certificate.unique_name, purge_at=row[0], by="request"),
             organization_id=organization_id,
             subject=f"certificate/{certificate_id}",
-            data={
-                "unique_name": certificate.unique_name,
-                "purge_at": row[0].isoformat(),
-                "by": "request",
-            },
         )
     return certificate_id
 

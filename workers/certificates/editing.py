@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from workers.certificates.announcing import announce
+from workers.announcements.store import announce
 from workers.certificates.locking import lock_certificate, lock_organization
 from workers.certificates.making import refuse_taken_names
 from workers.certificates.names import check_label, check_unique_name
+from workers.contract.announcements import CertificateEdited
 from workers.database.pool import Connection
 from workers.errors import ConflictError, InvalidRequestError
 
@@ -71,15 +72,14 @@ def edit_certificate(
         )
         announce(
             connection,
-            kind="certificate.edited",
+            CertificateEdited(
+                unique_name=name or certificate.unique_name,
+                former_unique_name=certificate.unique_name,
+                changed=sorted(changes),
+                requested_by=requested_by,
+            ),
             organization_id=organization_id,
             subject=f"certificate/{certificate.certificate_id}",
-            data={
-                "unique_name": name or certificate.unique_name,
-                "former_unique_name": certificate.unique_name,
-                "changed": sorted(changes),
-                "requested_by": requested_by,
-            },
         )
     return name or certificate.unique_name
 

@@ -8,9 +8,7 @@ which stores it in the caller's transaction. The jobs do the same with theirs.
 from dataclasses import asdict
 from datetime import datetime
 
-from pydantic import BaseModel
-
-from workers.certificates.announcing import announce
+from workers.announcements.store import announce
 from workers.certificates.issuance.automatic_names import self_signed_name
 from workers.certificates.issuance.drafts import Draft, Order, carry_out
 from workers.certificates.locking import lock_certificate, no_such_certificate
@@ -22,24 +20,14 @@ from workers.certificates.making import (
 from workers.certificates.naming import free_names
 from workers.certificates.ordering import order_copy, order_new, order_rekey
 from workers.certificates.tools import CertificateTools
-from workers.contract.certificates import CopyCertificate, GenerateCertificate, RekeyCertificate
+from workers.contract.announcements import CertificateIssued, CertificateRequested
+from workers.contract.certificates import (
+    CopyCertificate,
+    GenerateCertificate,
+    IssuedCertificate,
+    RekeyCertificate,
+)
 from workers.database.pool import Connection
-
-
-class IssuedCertificate(BaseModel):
-    """A version with a key pair of its own; ``made`` False: somebody else was faster.
-
-    ``not_after`` is None while a CA has not signed it: it is ``unusable`` until then (rule 13).
-    """
-
-    certificate_id: int
-    version_id: int
-    unique_name: str
-    version_number: int
-    status: str
-    not_after: datetime | None
-    made: bool = True
-    warnings: tuple[str, ...] = ()
 
 
 def keep(
@@ -97,20 +85,34 @@ def keep(
     )
     announce(
         connection,
-        kind="certificate.requested" if found is None else "certificate.issued",
+        _what_happened(order, issued, requested_by),
         organization_id=order.organization_id,
         subject=f"certificate/{issued.certificate_id}",
-        data={
-            "unique_name": issued.unique_name,
-            "version_number": issued.version_number,
-            "version_id": issued.version_id,
-            "kind": order.kind,
-            "key_type": order.made_from.key_type,
-            "not_after": None if found is None else found.not_after.isoformat(),
-            "requested_by": requested_by,
-        },
     )
     return issued
+
+
+def _what_happened(
+    order: Order, issued: IssuedCertificate, requested_by: str
+) -> CertificateIssued | CertificateRequested:
+    if issued.not_after is None:
+        return CertificateRequested(
+            unique_name=issued.unique_name,
+            version_number=issued.version_number,
+            version_id=issued.version_id,
+            kind=order.kind,
+            key_type=order.made_from.key_type,
+            requested_by=requested_by,
+        )
+    return CertificateIssued(
+        unique_name=issued.unique_name,
+        version_number=issued.version_number,
+        version_id=issued.version_id,
+        kind=order.kind,
+        key_type=order.made_from.key_type,
+        not_after=issued.not_after,
+        requested_by=requested_by,
+    )
 
 
 def newest_version(

@@ -6,10 +6,15 @@ leaves nothing, and one that runs again makes another key: whatever comes twice,
 """
 
 from workers.certificates.issuance.drafts import Order, carry_out
-from workers.certificates.issuing import IssuedCertificate, keep, newest_version
+from workers.certificates.issuing import keep, newest_version
 from workers.certificates.ordering import order_copy, order_new, order_rekey
 from workers.certificates.tools import CertificateTools
-from workers.contract.certificates import CopyCertificate, GenerateCertificate, RekeyCertificate
+from workers.contract.certificates import (
+    CopyCertificate,
+    GenerateCertificate,
+    IssuedCertificate,
+    RekeyCertificate,
+)
 from workers.contract.request import JobRequest
 from workers.errors import InvalidRequestError
 from workers.jobs.running import RunningJob

@@ -1,8 +1,9 @@
 """Announcements of what left in a keystore and what came in one (rule 64)."""
 
-from workers.certificates.announcing import announce
+from workers.announcements.store import announce
 from workers.certificates.keystore_export import KeystoreContents
 from workers.certificates.keystore_import import ImportPlan
+from workers.contract.announcements import KeystoreExported, KeystoreImported
 from workers.database.pool import Connection
 
 
@@ -19,16 +20,15 @@ def announce_export(
     """Say who exported what: every private key that leaves is named."""
     announce(
         connection,
-        kind="keystore.exported",
+        KeystoreExported(
+            requested_by=requested_by,
+            job_id=job_id,
+            format=store_format,
+            certificates=len(contents.entries),
+            private_keys=contents.with_key,
+        ),
         organization_id=organization_id,
         subject=subject,
-        data={
-            "requested_by": requested_by,
-            "job_id": job_id,
-            "format": store_format,
-            "certificates": len(contents.entries),
-            "private_keys": contents.with_key,
-        },
     )
 
 
@@ -44,13 +44,12 @@ def announce_import(
     """Say who imported what."""
     announce(
         connection,
-        kind="keystore.imported",
+        KeystoreImported(
+            requested_by=requested_by,
+            job_id=job_id,
+            format=plan.format,
+            certificates=[each.unique_name for each in plan.entries],
+        ),
         organization_id=organization_id,
         subject=subject,
-        data={
-            "requested_by": requested_by,
-            "job_id": job_id,
-            "format": plan.format,
-            "certificates": [each.unique_name for each in plan.entries],
-        },
     )

@@ -1,9 +1,6 @@
 """``keystore.export`` and ``keystore.import``."""
 
-from datetime import datetime, timedelta
-from uuid import UUID
-
-from pydantic import BaseModel
+from datetime import timedelta
 
 from workers.certificates.handover import (
     drop_artifact,
@@ -30,61 +27,21 @@ from workers.certificates.keystore_import import (
 )
 from workers.certificates.keystores.reading import read_keystore
 from workers.certificates.tools import CertificateTools
-from workers.contract.keystores import ExportKeystore, ImportKeystore
+from workers.contract.keystores import (
+    ExportedKeystore,
+    ExportKeystore,
+    FoundFault,
+    ImportedEntry,
+    ImportedKeystore,
+    ImportKeystore,
+)
+from workers.contract.secrets import reference_in
 from workers.database.pool import Connection
 from workers.errors import InvalidRequestError
 from workers.jobs.running import RunningJob
 
 _MOST_NAMES = 100
 _MOST_FAULTS = 1000
-
-
-class ExportedKeystore(BaseModel):
-    """The artifact that holds the keystore, and what is in it.
-
-    ``without_private_key`` and ``unsigned`` name at most a hundred each: certificates in it without
-    their keys, and certificates that are not in it since they are not signed yet.
-    """
-
-    artifact: UUID
-    file_name: str
-    size_bytes: int
-    certificates: int
-    private_keys: int
-    without_private_key: list[str]
-    unsigned: list[str]
-
-
-class ImportedEntry(BaseModel):
-    """A private key of the keystore, and what became or would become of it.
-
-    ``same_as`` is another certificate of the organization that is the very same.
-    """
-
-    alias: str
-    unique_name: str
-    kind: str
-    key: str
-    not_after: datetime
-    same_as: str | None
-
-
-class FoundFault(BaseModel):
-    """Something that stands against the import; without an alias, it is the file as a whole."""
-
-    alias: str | None
-    code: str
-    fault: str
-
-
-class ImportedKeystore(BaseModel):
-    """What a keystore holds and what was taken in; with ``imported`` False, nothing was."""
-
-    imported: bool
-    format: str
-    entries: list[ImportedEntry]
-    left_out: list[str]
-    faults: list[FoundFault]
 
 
 def export_keystore(
@@ -95,9 +52,7 @@ def export_keystore(
     The artifact, the end of the passwords and the end of the job are one transaction.
     """
     organization_id = _organization_id(job, request.kind)
-    passwords = _take_passwords(
-        job.connection, tools, organization_id, request.password, request.key_password
-    )
+    passwords = _take_passwords(job.connection, tools, organization_id, request)
     check_passwords(passwords, store_format=request.format, truststore=request.truststore)
     contents = collect_contents(
         job.connection,
@@ -122,7 +77,7 @@ def export_keystore(
         file_name=file_name,
         media_type=MEDIA_TYPES[request.format],
         content=data,
-        requested_by=request.requested_by,
+        requested_by=request.requested_by or job.requested_by,
         expires_at=job.now + timedelta(hours=request.keep_hours),
         job_id=job.job_id,
     )
@@ -132,7 +87,7 @@ def export_keystore(
         contents,
         organization_id=organization_id,
         subject=f"artifact/{artifact_id}",
-        requested_by=request.requested_by,
+        requested_by=request.requested_by or job.requested_by,
         store_format=request.format,
         job_id=job.job_id,
     )
@@ -157,9 +112,7 @@ def import_keystore(
     """
     organization_id = _organization_id(job, request.kind)
     with job.checkpoint() as connection:
-        passwords = _take_passwords(
-            connection, tools, organization_id, request.password, request.key_password
-        )
+        passwords = _take_passwords(connection, tools, organization_id, request)
         artifact = read_artifact(
             connection,
             tools.cipher,
@@ -201,7 +154,7 @@ def import_keystore(
         plan,
         organization_id=organization_id,
         subject=f"artifact/{request.artifact}",
-        requested_by=request.requested_by,
+        requested_by=request.requested_by or job.requested_by,
         job_id=job.job_id,
     )
     return report(plan, imported=True)
@@ -217,24 +170,34 @@ def _take_passwords(
     connection: Connection,
     tools: CertificateTools,
     organization_id: int,
-    store: UUID | None,
-    key: UUID | None,
+    request: ExportKeystore | ImportKeystore,
 ) -> Passwords:
-    def take(secret_id: UUID | None) -> str | None:
-        if secret_id is None:
+    def take(secret: str | None, argument: str) -> str | None:
+        if secret is None:
             return None
+        reference = reference_in(secret)
+        if reference is None:
+            return tools.unsealer.open(
+                connection,
+                secret,
+                organization_id=organization_id,
+                kind=request.kind,
+                argument=argument,
+            )
         return take_secret(
-            connection, tools.cipher, organization_id=organization_id, secret_id=secret_id
+            connection, tools.cipher, organization_id=organization_id, secret_id=reference
         )
 
-    return Passwords(store=take(store), key=take(key))
+    return Passwords(
+        store=take(request.password, "password"), key=take(request.key_password, "key_password")
+    )
 
 
-def _use_up(connection: Connection, organization_id: int, *secret_ids: UUID | None) -> None:
+def _use_up(connection: Connection, organization_id: int, *secrets: str | None) -> None:
     mark_used(
         connection,
         organization_id=organization_id,
-        secret_ids=[each for each in secret_ids if each is not None],
+        secret_ids=[each for each in map(reference_in, secrets) if each is not None],
     )
 
 

@@ -8,10 +8,11 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
-from workers.certificates.announcing import announce
+from workers.announcements.store import announce
 from workers.certificates.locking import lock_organization
 from workers.certificates.names import check_unique_name
 from workers.certificates.naming import taken_names
+from workers.contract.announcements import CertificateRestored
 from workers.database.pool import Connection
 from workers.errors import ConflictError, NotFoundError
 
@@ -78,10 +79,9 @@ def restore_certificate(
         )
         announce(
             connection,
-            kind="certificate.restored",
+            CertificateRestored(unique_name=name, deleted_at=found.deleted_at),
             organization_id=organization_id,
             subject=f"certificate/{found.certificate_id}",
-            data={"unique_name": name, "deleted_at": found.deleted_at.isoformat()},
         )
     return RestoredCertificate(
         certificate_id=found.certificate_id,

@@ -13,6 +13,7 @@ from workers.certificates.saml.store import version_that_signs
 from workers.certificates.saml_switching import on_default, switch
 from workers.certificates.tools import CertificateTools
 from workers.database.pool import Connection
+from workers.errors import ConflictError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,47 @@ def retire_default(
             """
             UPDATE keywright.saml_configuration AS configuration
                SET check_state = 'uses_default', checked_at = %(now)s
+              FROM keywright.usage
+              JOIN keywright.certificate_version AS used USING (version_id)
+              JOIN keywright.certificate_version AS version USING (fingerprint)
+             WHERE version.version_id = %(version_id)s
+               AND usage.organization_id = configuration.organization_id
+               AND usage.place_kind = 'saml_configuration' AND usage.place = configuration.name
+            """,
+            values,
+        ).rowcount
+
+
+def reinstate_default(
+    connection: Connection, *, organization_id: int, certificate: VersionRef, now: datetime
+) -> int:
+    """Let a certificate that was retired by mistake be selected again; the way back.
+
+    Returns how many configurations have it, and are to be tried.
+
+    Raises:
+        NotFoundError: there is no such certificate or version.
+        ConflictError: it is not retired.
+    """
+    with connection.transaction():
+        version_id = find_successor(connection, organization_id, certificate)
+        values = {"version_id": version_id, "now": now}
+        if not connection.execute(
+            """
+            DELETE FROM keywright.retired_default AS retired
+             USING keywright.certificate_version AS version
+             WHERE version.version_id = %(version_id)s
+               AND version.fingerprint = retired.fingerprint
+            """,
+            values,
+        ).rowcount:
+            raise ConflictError(
+                f"Certificate {certificate.unique_name} is no retired default; nothing was changed."
+            )
+        return connection.execute(
+            """
+            UPDATE keywright.saml_configuration AS configuration
+               SET check_state = 'switched', checked_at = %(now)s
               FROM keywright.usage
               JOIN keywright.certificate_version AS used USING (version_id)
               JOIN keywright.certificate_version AS version USING (fingerprint)

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from workers.certificates.announcing import announce
+from workers.announcements.store import announce
 from workers.certificates.candidates import load_candidates
 from workers.certificates.locking import lock_organization
 from workers.certificates.moving import lock_certificates_of, lock_usages, move_usages
 from workers.certificates.replacement.plan import VersionRef
 from workers.certificates.replacement.successor import SAML_PLACE
 from workers.certificates.saml.store import find_configuration, version_that_signs
+from workers.contract.announcements import CertificateSelected
 from workers.database.pool import Connection
 from workers.errors import ConflictError
 
@@ -104,14 +105,13 @@ def switch(
     if switched:
         announce(
             connection,
-            kind="certificate.selected",
+            CertificateSelected(
+                unique_name=candidate.ref.unique_name,
+                version_number=candidate.ref.version_number,
+                saml_configurations=switched,
+                actor=actor,
+            ),
             organization_id=organization_id,
             subject=f"certificate/{candidate.certificate_id}",
-            data={
-                "unique_name": candidate.ref.unique_name,
-                "version_number": candidate.ref.version_number,
-                "saml_configurations": switched,
-                "actor": actor,
-            },
         )
     return switched

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from pydantic import BaseModel
-
-from workers.certificates.announcing import announce
+from workers.announcements.store import announce
 from workers.certificates.key_versions import (
     KeyOwner,
     load_key_versions,
@@ -39,7 +37,9 @@ from workers.certificates.signing.verifying import VerifiedChain, verify_found
 from workers.certificates.silencing import silence_replaced_versions
 from workers.certificates.tools import CertificateTools
 from workers.certificates.versions import schedule_notices
+from workers.contract.announcements import CertificateIssued, CertificateRenewed
 from workers.contract.certificates import LifetimeCaps
+from workers.contract.chains import UploadedChain
 from workers.database.pool import Connection
 from workers.errors import ConflictError
 
@@ -72,27 +72,6 @@ class Prepared:
     def subjects(self) -> tuple[str, ...]:
         """Whom the chain is for, leaf first."""
         return tuple(each.subject or each.display_name for each in self.path)
-
-
-class UploadedChain(BaseModel):
-    """What became of an upload; ``outcome`` is ``signed``, ``renewed`` or ``there_already``.
-
-    ``not_after`` is the earliest end in the chain; where that is not its own, ``leaf_not_after`` is
-    and ``ends_first`` names the one whose it is. ``still_used_in`` are places with older versions.
-    """
-
-    certificate_id: int
-    version_id: int
-    unique_name: str
-    version_number: int
-    outcome: Outcome
-    not_before: datetime
-    not_after: datetime
-    leaf_not_after: datetime | None
-    ends_first: str | None
-    chain: tuple[str, ...]
-    still_used_in: tuple[str, ...]
-    warnings: tuple[str, ...]
 
 
 def prepare(
@@ -272,18 +251,18 @@ def _open(
 def _announce(
     connection: Connection, organization_id: int, uploaded: UploadedChain, requested_by: str
 ) -> None:
+    told = CertificateIssued if uploaded.outcome == "signed" else CertificateRenewed
     announce(
         connection,
-        kind="certificate.issued" if uploaded.outcome == "signed" else "certificate.renewed",
+        told(
+            unique_name=uploaded.unique_name,
+            version_number=uploaded.version_number,
+            version_id=uploaded.version_id,
+            kind="ca_signed",
+            not_after=uploaded.not_after,
+            chain_ends_first=uploaded.ends_first is not None,
+            requested_by=requested_by,
+        ),
         organization_id=organization_id,
         subject=f"certificate/{uploaded.certificate_id}",
-        data={
-            "unique_name": uploaded.unique_name,
-            "version_number": uploaded.version_number,
-            "version_id": uploaded.version_id,
-            "kind": "ca_signed",
-            "not_after": uploaded.not_after.isoformat(),
-            "chain_ends_first": uploaded.ends_first is not None,
-            "requested_by": requested_by,
-        },
     )

@@ -2,8 +2,8 @@
 
 from workers.certificates.reading.contents import read_certificates
 from workers.certificates.tools import CertificateTools
-from workers.certificates.uploading import Upload, UploadedChain, keep, prepare
-from workers.contract.chains import UploadCertificate
+from workers.certificates.uploading import Upload, keep, prepare
+from workers.contract.chains import UploadCertificate, UploadedChain
 from workers.errors import InvalidRequestError
 from workers.jobs.running import RunningJob
 

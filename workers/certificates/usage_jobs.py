@@ -1,7 +1,5 @@
 """The jobs on usages, ``certificate.delete`` and ``certificate.restore``."""
 
-from pydantic import AwareDatetime, BaseModel
-
 from workers.certificates.deletion import delete_certificate
 from workers.certificates.restoring import restore_certificate
 from workers.certificates.usages import add_usage, move_usage, remove_usage
@@ -13,28 +11,10 @@ from workers.contract import (
     RemoveUsage,
     RestoreCertificate,
 )
+from workers.contract.certificate_policies import DeletedCertificate, RestoredCertificate
+from workers.contract.usages import RegisteredUsage
 from workers.errors import InvalidRequestError
 from workers.jobs.running import RunningJob
-
-
-class RegisteredUsage(BaseModel):
-    """The usage that there is now."""
-
-    usage_id: int
-
-
-class DeletedCertificate(BaseModel):
-    """What was deleted."""
-
-    certificate_id: int
-
-
-class RestoredCertificate(BaseModel):
-    """What was brought back, and the name it has now."""
-
-    certificate_id: int
-    unique_name: str
-    not_after: AwareDatetime | None
 
 
 def register_usage(request: RegisterUsage, job: RunningJob) -> RegisteredUsage:

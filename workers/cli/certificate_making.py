@@ -8,7 +8,6 @@ import typer
 
 from workers.certificates import issuing
 from workers.certificates.editing import edit_certificate
-from workers.certificates.issuing import IssuedCertificate
 from workers.cli.certificate_session import checked, open_certificate_session
 from workers.cli.key_options import actor
 from workers.cli.organizations import OrganizationOption
@@ -18,6 +17,7 @@ from workers.contract.certificates import (
     AlternativeNames,
     CopyCertificate,
     GenerateCertificate,
+    IssuedCertificate,
     KeyType,
     LifetimeCaps,
     ProfileName,

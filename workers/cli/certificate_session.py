@@ -7,6 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from workers.certificates.tools import CertificateTools
+from workers.cli.session import operator
 from workers.composition import certificate_tools, configured_root_keys
 from workers.database.open import open_database
 from workers.database.pool import Connection, connect, open_pool
@@ -29,8 +30,8 @@ def open_certificate_session() -> Iterator[tuple[Connection, CertificateTools]]:
     root_keys = configured_root_keys(settings)
     with (
         open_database(settings.database_url, settings.data_dir) as database,
-        connect(database.conninfo, name="cli") as connection,
-        open_pool(database.conninfo, size=2, name="cli keys") as pool,
+        connect(database.conninfo, name="cli", acting=operator()) as connection,
+        open_pool(database.conninfo, size=2, name="cli keys", acting=operator()) as pool,
     ):
         check_schema(connection)
         tools = certificate_tools(

@@ -21,7 +21,6 @@ from workers.certificates.signing.refusal import ChainRefusedError
 from workers.certificates.uploading import (
     Prepared,
     Upload,
-    UploadedChain,
     check,
     keep,
     prepare,
@@ -33,7 +32,7 @@ from workers.cli.organizations import OrganizationOption
 from workers.cli.output import JsonOption, cell, console, print_json, print_table
 from workers.cli.session import open_session
 from workers.contract.certificates import LifetimeCaps
-from workers.contract.chains import MAX_UPLOAD
+from workers.contract.chains import MAX_UPLOAD, UploadedChain
 from workers.database.pool import database_clock
 from workers.organizations.store import organization_id
 from workers.settings import load_settings

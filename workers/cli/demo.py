@@ -33,6 +33,7 @@ from workers.cli.demonstration.encryption import (
 )
 from workers.cli.demonstration.report import print_notices, print_traces
 from workers.cli.output import console
+from workers.cli.session import operator
 from workers.composition import PATIENCE_BEYOND_GRACE_SECONDS, compose_worker
 from workers.contract import ScanExpiries
 from workers.database.open import open_database
@@ -76,7 +77,7 @@ def demo() -> None:
     with ExitStack() as stack:
         with console.status("Starting the database …"):
             database = stack.enter_context(open_database(settings.database_url, settings.data_dir))
-        connection = stack.enter_context(connect(database.conninfo, name="demo"))
+        connection = stack.enter_context(connect(database.conninfo, name="demo", acting=operator()))
         check_schema(connection)
         root_keys = make_root_key(settings)
         catcher = stack.enter_context(MailCatcher(mail))

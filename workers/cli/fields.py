@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from workers.cli.output import JsonOption, console, print_json, print_rows
+from workers.cli.session import operator
 from workers.composition import configured_root_keys
 from workers.database.open import open_database
 from workers.database.pool import Connection, connect, open_pool
@@ -229,7 +230,7 @@ def _open_registry() -> Iterator[tuple[Settings, Connection, Connections]]:
     settings = load_settings()
     with (
         open_database(settings.database_url, settings.data_dir) as database,
-        connect(database.conninfo, name="cli") as connection,
+        connect(database.conninfo, name="cli", acting=operator()) as connection,
     ):
         check_schema(connection)
         yield settings, connection, Connections(database.conninfo, settings.connections)
@@ -237,7 +238,7 @@ def _open_registry() -> Iterator[tuple[Settings, Connection, Connections]]:
 
 @contextmanager
 def _open_keyring(settings: Settings, connections: Connections) -> Iterator[KeyRing]:
-    with open_pool(connections.conninfo(None), size=1, name="cli keys") as pool:
+    with open_pool(connections.conninfo(None), size=1, name="cli keys", acting=operator()) as pool:
         yield KeyRing(pool, configured_root_keys(settings))
 
 

@@ -6,8 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from workers.cli.output import JsonOption, cell, console, in_words, print_json, print_rows
+from workers.cli.output import (
+    JsonOption,
+    cell,
+    console,
+    in_words,
+    print_json,
+    print_rows,
+    print_table,
+)
 from workers.cli.session import open_session
+from workers.contract import JOB_REQUESTS
+from workers.contract.request import COMMON_PROBLEMS
 from workers.jobs import inspection
 
 
@@ -29,6 +39,7 @@ def register(app: typer.Typer) -> None:
     group.command("show")(show)
     group.command("retry")(retry)
     group.command("cancel")(cancel)
+    group.command("kinds")(kinds)
     app.add_typer(group, name="job")
 
 
@@ -119,6 +130,41 @@ def cancel(job_id: int) -> None:
         f"Job {job_id} was cancelled."
         if state == "cancelled"
         else f"Job {job_id} is running and was asked to end at its next checkpoint."
+    )
+
+
+def kinds(*, as_json: JsonOption = False) -> None:
+    """List the kinds of job; with --json also the schemas of their arguments and results.
+
+    Example: `keywright job kinds --json`
+    """
+    if as_json:
+        print_json(
+            [
+                {
+                    "kind": each.kind,
+                    "queue": each.queue.value,
+                    "for_requesters": each.for_requesters,
+                    "most_bytes": each.most_bytes,
+                    "max_attempts": each.max_attempts,
+                    "arguments": each.model_json_schema(),
+                    "result": each.result and each.result.model_json_schema(mode="serialization"),
+                    "problems": [*COMMON_PROBLEMS, *each.problems],
+                }
+                for each in JOB_REQUESTS
+            ]
+        )
+        return
+    print_table(
+        ("Kind", "For", "What it does"),
+        (
+            [
+                each.kind,
+                "requesters" if each.for_requesters else "operators",
+                (each.__doc__ or "").splitlines()[0],
+            ]
+            for each in JOB_REQUESTS
+        ),
     )
 
 

@@ -9,7 +9,7 @@ import typer
 from workers.cli.key_options import KeyNumber, ReasonOption, actor
 from workers.cli.organizations import OrganizationOption
 from workers.cli.output import JsonOption, cell, console, print_json
-from workers.cli.session import open_session
+from workers.cli.session import open_session, operator
 from workers.contract import DestroyMasterKey
 from workers.database.open import open_database
 from workers.database.pool import connect, database_clock
@@ -62,7 +62,7 @@ def destroy(
     settings = load_settings()
     with (
         open_database(settings.database_url, settings.data_dir) as database,
-        connect(database.conninfo, name="cli") as connection,
+        connect(database.conninfo, name="cli", acting=operator()) as connection,
     ):
         check_schema(connection)
         owner = organization_id(connection, organization)

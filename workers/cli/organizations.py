@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     organization = typer.Typer(no_args_is_help=True, help="Organizations: the tenants.")
     organization.command("add")(add_organization)
     organization.command("list")(list_organizations)
+    organization.command("limit")(limit)
     app.add_typer(organization, name="organization")
     member = typer.Typer(no_args_is_help=True, help="Members: who is told what.")
     member.command("add")(add_member)
@@ -74,6 +75,7 @@ def list_organizations(*, as_json: JsonOption = False) -> None:
             "name": "Organization",
             "time_zone": "Time zone",
             "sending_hour": "Sending hour",
+            "most_open_jobs": "Open jobs at most",
             "is_sandbox": "Sandbox",
             "members": "Active members",
             "certificates": "Certificates",
@@ -81,6 +83,33 @@ def list_organizations(*, as_json: JsonOption = False) -> None:
         as_json=as_json,
         empty="There are no organizations yet; `keywright organization add NAME` makes one.",
     )
+
+
+def limit(
+    name: Annotated[str, typer.Argument(help="Name of the organization.")],
+    *,
+    open_jobs: Annotated[
+        int,
+        typer.Option(
+            min=0, max=1_000_000, help="Unfinished jobs that other systems may have at a time."
+        ),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Say how much other systems may ask for in an organization; what they asked for goes on.
+
+    Example: `keywright organization limit Acme --open-jobs 2000`
+    """
+    with open_session() as connection:
+        store.limit_open_jobs(
+            connection,
+            organization_id=store.organization_id(connection, name),
+            most=open_jobs,
+        )
+    if as_json:
+        print_json({"organization": name, "most_open_jobs": open_jobs})
+    else:
+        console.print(f"{name}: at most {open_jobs} unfinished jobs at a time.", markup=False)
 
 
 def add_member(

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from workers.cli.output import JsonOption, console, print_json
 from workers.cli.reencryption_report import print_findings
+from workers.cli.session import operator
 from workers.database.open import open_database
 from workers.database.pool import Connection, connect, open_pool
 from workers.database.schema import check_schema
@@ -80,8 +81,8 @@ def open_tools(*, may_make_root_key: bool = False) -> Iterator[tuple[Connection,
     )
     with (
         open_database(settings.database_url, settings.data_dir) as database,
-        connect(database.conninfo, name="cli") as connection,
-        open_pool(database.conninfo, size=2, name="cli keys") as pool,
+        connect(database.conninfo, name="cli", acting=operator()) as connection,
+        open_pool(database.conninfo, size=2, name="cli keys", acting=operator()) as pool,
     ):
         check_schema(connection)
         tools = Tools(

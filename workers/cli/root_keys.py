@@ -22,7 +22,7 @@ def register(group: typer.Typer) -> None:
 
 
 def list_root_keys(*, as_json: JsonOption = False) -> None:
-    """List the root keys that wrap master keys, and how many depend on each alone."""
+    """List the root keys that wrap master and sealing keys, and how many need each alone."""
     keys = configured_root_keys(load_settings())
     with open_session() as connection:
         rows = root_keys_in_use(connection, current=keys.current.identifier)
@@ -71,7 +71,7 @@ def retire(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete the wraps under a former root key; refused while any master key needs it.
+    """Delete the wraps under a former root key; refused while any key needs it.
 
     Example: `keywright key retire-root-key file:0123456789abcdef`
     """

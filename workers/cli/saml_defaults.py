@@ -9,6 +9,7 @@ from workers.certificates.retired_defaults import (
     SwitchedConfigurations,
     enable_multiple,
     organizations_on_default,
+    reinstate_default,
     replace_default,
     retire_default,
 )
@@ -62,14 +63,23 @@ def retire(
     *,
     organization: OrganizationOption,
     version: VersionOption = None,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take it back: it may be selected again.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Let no SAML configuration of any organization select a default certificate any more.
 
     Copies of it are the same certificate, whatever their name and organization.
 
-    Example: `keywright saml retire-default proxy_default -o Acme`
+    Examples:
+    `keywright saml retire-default proxy_default -o Acme`
+
+    `keywright saml retire-default proxy_default -o Acme --undo`
     """
+    if undo:
+        _reinstate(certificate, organization=organization, version=version, as_json=as_json)
+        return
     with open_session() as connection:
         count = retire_default(
             connection,
@@ -86,6 +96,20 @@ def retire(
             " replace-default` switches them.",
             soft_wrap=True,
         )
+
+
+def _reinstate(certificate: str, *, organization: str, version: int | None, as_json: bool) -> None:
+    with open_session() as connection:
+        count = reinstate_default(
+            connection,
+            organization_id=organization_id(connection, organization),
+            certificate=VersionRef(unique_name=certificate, version_number=version),
+            now=database_clock(connection),
+        )
+    if as_json:
+        print_json({"configurations": count})
+    else:
+        console.print(f"It may be selected again; {count} configurations have it.")
 
 
 def replace(

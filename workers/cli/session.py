@@ -1,12 +1,22 @@
 """What most commands need: the settings, and one connection to a database with our schema."""
 
+import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from workers.database.open import open_database
-from workers.database.pool import Connection, connect
+from workers.database.pool import Acting, Connection, connect
 from workers.database.schema import check_schema
 from workers.settings import load_settings
+
+
+def operator() -> Acting:
+    """Return who acts at the command line: the user of the operating system."""
+    try:
+        return Acting(f"operator:{getpass.getuser()}", "cli")
+    except (KeyError, OSError):
+        # A container may run as a number without a name.
+        return Acting("operator:unknown", "cli")
 
 
 @contextmanager
@@ -19,7 +29,7 @@ def open_session() -> Iterator[Connection]:
     settings = load_settings()
     with (
         open_database(settings.database_url, settings.data_dir) as database,
-        connect(database.conninfo, name="cli") as connection,
+        connect(database.conninfo, name="cli", acting=operator()) as connection,
     ):
         check_schema(connection)
         yield connection

@@ -4,11 +4,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
 
+import psycopg
 import typer
 from rich.text import Text
 
 from workers.certificates.health import CertificateHealth, certificate_health
 from workers.cli.output import JsonOption, cell, console, in_words, print_json, print_table
+from workers.cli.transit import unprotected
 from workers.database.open import open_database
 from workers.database.pool import Connection, connect, database_clock
 from workers.database.schema import check_schema
@@ -26,7 +28,10 @@ _NOTICE_IS_LATE = timedelta(hours=1)
 
 @dataclass
 class Status:
-    """What was found; ``troubles`` are sentences that say what is wrong and what to do."""
+    """What was found; ``troubles`` are sentences that say what is wrong and what to do.
+
+    ``notes`` are about what somebody wanted so; they are no troubles.
+    """
 
     database: str = "unknown"
     broker: str = "unknown"
@@ -34,6 +39,7 @@ class Status:
     depths: list[QueueDepth] = field(default_factory=list)
     notices: NoticeHealth | None = None
     certificates: CertificateHealth | None = None
+    notes: list[str] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
 
 
@@ -59,6 +65,8 @@ def status(
     else:
         if not quiet:
             _show(found)
+            for note in found.notes:
+                console.print(Text(f"! {note}", style="yellow"), soft_wrap=True)
         for trouble in found.troubles:
             console.print(Text(f"✗ {trouble}", style="red"), soft_wrap=True)
         if not found.troubles and not quiet:
@@ -71,14 +79,25 @@ def look(settings: Settings) -> Status:
     """Find out how everything is; troubles are found, not raised."""
     found = Status()
     try:
+        found.notes = unprotected(settings)
+    except KeywrightError as error:
+        found.troubles.append(str(error))
+    try:
         with (
             open_database(settings.database_url, settings.data_dir) as database,
             connect(database.conninfo, name="status") as connection,
         ):
             check_schema(connection)
             found.database = "embedded" if database.is_embedded else "reachable"
-            _look_into_ledger(connection, found)
-            _look_into_certificates(connection, found)
+            for what, look_into in _PARTS.items():
+                try:
+                    look_into(connection, found)
+                except psycopg.errors.InsufficientPrivilege:
+                    # A scheduler's role is for the ledger alone.
+                    found.notes.append(
+                        f"This database role may not look at {what}; ask with that of a worker, or"
+                        " of a member of keywright_reader."
+                    )
     except KeywrightError as error:
         found.database = "in trouble"
         found.troubles.append(str(error))
@@ -103,7 +122,6 @@ def look(settings: Settings) -> Status:
 def _look_into_ledger(connection: Connection, found: Status) -> None:
     now = database_clock(connection)
     found.queues = backlog(connection)
-    found.notices = notices = notice_health(connection)
     failed = sum(queue.failed for queue in found.queues)
     if failed:
         found.troubles.append(
@@ -117,6 +135,11 @@ def _look_into_ledger(connection: Connection, found: Status) -> None:
                 f" {in_words(now - queue.oldest_due_at)}; is a worker running"
                 " (`keywright worker`), and a scheduler?"
             )
+
+
+def _look_into_notices(connection: Connection, found: Status) -> None:
+    now = database_clock(connection)
+    found.notices = notices = notice_health(connection)
     if notices.last_scan_at is None:
         found.troubles.append(
             "No expiry scan has ended yet; is a scheduler running (`keywright scheduler`)?"
@@ -136,16 +159,19 @@ def _look_into_ledger(connection: Connection, found: Status) -> None:
             f"{notices.failed_digests} digests of the last 7 days could not be delivered;"
             " `keywright notice list --state failed` shows whose."
         )
-    found.troubles += [
-        f"Re-encryption run {run.run_id} of {run.organization} is paused: {run.waiting_for}; when"
-        f" that is seen to, `keywright reencryption resume {run.run_id}`."
-        for run in list_paused(connection)
-    ]
     if notices.tiers_nobody_heard:
         found.troubles.append(
             f"{notices.tiers_nobody_heard} notices of the last 7 days had no active member to go"
             " to; give each organization an active administrator."
         )
+
+
+def _look_into_reencryption(connection: Connection, found: Status) -> None:
+    found.troubles += [
+        f"Re-encryption run {run.run_id} of {run.organization} is paused: {run.waiting_for}; when"
+        f" that is seen to, `keywright reencryption resume {run.run_id}`."
+        for run in list_paused(connection)
+    ]
 
 
 def _look_into_certificates(connection: Connection, found: Status) -> None:
@@ -160,6 +186,14 @@ def _look_into_certificates(connection: Connection, found: Status) -> None:
             f"Replacements that are overdue: {certificates.overdue}; `keywright replacement list -o"
             " ORGANIZATION` shows them."
         )
+
+
+_PARTS = {
+    "jobs": _look_into_ledger,
+    "notices": _look_into_notices,
+    "re-encryption": _look_into_reencryption,
+    "certificates": _look_into_certificates,
+}
 
 
 def _show(found: Status) -> None:

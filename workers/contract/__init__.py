@@ -21,9 +21,10 @@ from workers.contract.keys import (
     ReviewMasterKeys,
     RewrapMasterKeys,
     RotateMasterKey,
+    RotateSealingKey,
 )
 from workers.contract.keystores import ExportKeystore, ImportKeystore, PurgeHandover
-from workers.contract.maintenance import Ping, PurgeJobs
+from workers.contract.maintenance import Ping, PurgeAnnouncements, PurgeJobs
 from workers.contract.mutual_tls import UploadClientCertificate, WithdrawClientCertificate
 from workers.contract.notices import DeliverNotices, ScanExpiries
 from workers.contract.reencryption import (
@@ -44,6 +45,7 @@ JOB_REQUESTS: tuple[type[JobRequest], ...] = (
     ScanExpiries,
     DeliverNotices,
     RotateMasterKey,
+    RotateSealingKey,
     ReviewMasterKeys,
     RewrapMasterKeys,
     DestroyMasterKey,
@@ -72,6 +74,7 @@ JOB_REQUESTS: tuple[type[JobRequest], ...] = (
     CleanUpCertificates,
     Ping,
     PurgeJobs,
+    PurgeAnnouncements,
 )
 """Every kind of job there is."""
 
@@ -92,6 +95,7 @@ __all__ = [
     "MoveUsage",
     "Ping",
     "PrepareReencryption",
+    "PurgeAnnouncements",
     "PurgeHandover",
     "PurgeJobs",
     "Queue",
@@ -104,6 +108,7 @@ __all__ = [
     "RewrapMasterKeys",
     "RollBackReplacement",
     "RotateMasterKey",
+    "RotateSealingKey",
     "ScanExpiries",
     "StartReencryption",
     "StartReplacement",

@@ -2,10 +2,42 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from workers.contract.certificates import UniqueName
 from workers.contract.request import JobRequest, Queue
+
+
+class DeletedCertificate(BaseModel):
+    """What was deleted."""
+
+    certificate_id: int
+
+
+class RestoredCertificate(BaseModel):
+    """What was brought back, and the name it has now."""
+
+    certificate_id: int
+    unique_name: str
+    not_after: AwareDatetime | None
+
+
+class CleanedUp(BaseModel):
+    """How many certificates were deleted by policy, and how many are gone for good."""
+
+    deleted: int
+    purged: int
+
+
+class Reviewed(BaseModel):
+    """How many jobs a review asked for that nobody had asked for yet.
+
+    ``overdue`` counts the places whose next step was late, and that it announced.
+    """
+
+    rekeys: int
+    replacements: int
+    overdue: int
 
 
 class DeleteCertificate(JobRequest):
@@ -13,6 +45,9 @@ class DeleteCertificate(JobRequest):
 
     kind: ClassVar[str] = "certificate.delete"
     queue: ClassVar[Queue] = Queue.CERTIFICATES
+    for_requesters: ClassVar[bool] = True
+    result: ClassVar[type[BaseModel] | None] = DeletedCertificate
+    problems: ClassVar[tuple[str, ...]] = ("certificate-in-use", "replacement-under-way")
 
     unique_name: UniqueName
 
@@ -25,6 +60,8 @@ class RestoreCertificate(JobRequest):
 
     kind: ClassVar[str] = "certificate.restore"
     queue: ClassVar[Queue] = Queue.CERTIFICATES
+    for_requesters: ClassVar[bool] = True
+    result: ClassVar[type[BaseModel] | None] = RestoredCertificate
 
     unique_name: UniqueName
     new_name: UniqueName | None = None
@@ -39,6 +76,7 @@ class ReviewCertificates(JobRequest):
 
     kind: ClassVar[str] = "certificate.review"
     queue: ClassVar[Queue] = Queue.MAINTENANCE
+    result: ClassVar[type[BaseModel] | None] = Reviewed
     time_limit_seconds: ClassVar[float] = 600
 
 
@@ -50,4 +88,5 @@ class CleanUpCertificates(JobRequest):
 
     kind: ClassVar[str] = "certificate.clean_up"
     queue: ClassVar[Queue] = Queue.MAINTENANCE
+    result: ClassVar[type[BaseModel] | None] = CleanedUp
     time_limit_seconds: ClassVar[float] = 3600

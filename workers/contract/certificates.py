@@ -1,5 +1,6 @@
 """Jobs that make certificates. No private key is ever an argument or a result (rule 21)."""
 
+from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -86,6 +87,22 @@ class AlternativeNames(BaseModel):
     uri: _Names = ()
 
 
+class IssuedCertificate(BaseModel):
+    """A version with a key pair of its own; ``made`` False: somebody else was faster.
+
+    ``not_after`` is None while a CA has not signed it: it is ``unusable`` until then (rule 13).
+    """
+
+    certificate_id: int
+    version_id: int
+    unique_name: str
+    version_number: int
+    status: str
+    not_after: datetime | None
+    made: bool = True
+    warnings: tuple[str, ...] = ()
+
+
 class GenerateCertificate(JobRequest):
     """Make a key pair, and a self-signed certificate or the request that a CA is to sign.
 
@@ -97,6 +114,9 @@ class GenerateCertificate(JobRequest):
 
     kind: ClassVar[str] = "certificate.generate"
     queue: ClassVar[Queue] = Queue.CERTIFICATES
+    for_requesters: ClassVar[bool] = True
+    result: ClassVar[type[BaseModel] | None] = IssuedCertificate
+    problems: ClassVar[tuple[str, ...]] = ("lifetime-cap",)
     time_limit_seconds: ClassVar[float] = 300
 
     label: Label
@@ -120,6 +140,9 @@ class RekeyCertificate(JobRequest):
 
     kind: ClassVar[str] = "certificate.rekey"
     queue: ClassVar[Queue] = Queue.CERTIFICATES
+    for_requesters: ClassVar[bool] = True
+    result: ClassVar[type[BaseModel] | None] = IssuedCertificate
+    problems: ClassVar[tuple[str, ...]] = ("not-repeatable",)
     time_limit_seconds: ClassVar[float] = 300
 
     unique_name: UniqueName
@@ -134,6 +157,9 @@ class CopyCertificate(JobRequest):
 
     kind: ClassVar[str] = "certificate.copy"
     queue: ClassVar[Queue] = Queue.CERTIFICATES
+    for_requesters: ClassVar[bool] = True
+    result: ClassVar[type[BaseModel] | None] = IssuedCertificate
+    problems: ClassVar[tuple[str, ...]] = ("not-repeatable", "lifetime-cap")
     time_limit_seconds: ClassVar[float] = 300
 
     source: UniqueName

@@ -2,18 +2,30 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from workers.contract.certificates import Label, UniqueName, VersionNumber
+from workers.contract.public_text import check_no_private_key
 from workers.contract.request import JobRequest, Queue
 
 MAX_UPLOAD = 1024 * 1024  # rule 20
 
 
-def _check_no_private_key(text: str) -> str:
-    if "PRIVATE KEY-----" in text:
-        raise ValueError("there is a private key in it; send the certificates alone")
-    return text
+class AcceptedClient(BaseModel):
+    """The certificate that is accepted now, and what is to be known about it."""
+
+    unique_name: str
+    version_number: int
+    fingerprint: str
+    not_after: AwareDatetime
+    warnings: list[str]
+
+
+class WithdrawnClient(BaseModel):
+    """The versions that are accepted no longer."""
+
+    unique_name: str
+    version_numbers: list[int]
 
 
 class UploadClientCertificate(JobRequest):
@@ -29,9 +41,13 @@ class UploadClientCertificate(JobRequest):
 
     kind: ClassVar[str] = "mutual_tls.upload"
     queue: ClassVar[Queue] = Queue.CERTIFICATES
+    for_requesters: ClassVar[bool] = True
+    result: ClassVar[type[BaseModel] | None] = AcceptedClient
+    problems: ClassVar[tuple[str, ...]] = ("mutual-tls-off", "refused-certificate")
+    most_bytes: ClassVar[int] = 3 * MAX_UPLOAD // 2
 
     pem: Annotated[
-        str, Field(min_length=1, max_length=MAX_UPLOAD), AfterValidator(_check_no_private_key)
+        str, Field(min_length=1, max_length=MAX_UPLOAD), AfterValidator(check_no_private_key)
     ]
     member_id: Annotated[int, Field(ge=1)] | None = None
     unique_name: UniqueName | None = None
@@ -44,6 +60,9 @@ class WithdrawClientCertificate(JobRequest):
 
     kind: ClassVar[str] = "mutual_tls.withdraw"
     queue: ClassVar[Queue] = Queue.CERTIFICATES
+    for_requesters: ClassVar[bool] = True
+    result: ClassVar[type[BaseModel] | None] = WithdrawnClient
+    problems: ClassVar[tuple[str, ...]] = ("mutual-tls-off",)
 
     unique_name: UniqueName
     version_number: VersionNumber | None = None

@@ -2,9 +2,27 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from workers.contract.request import JobRequest, Queue
+
+
+class Scanned(BaseModel):
+    """What a scan found: versions whose tier was due, notices planned, delivery jobs enqueued."""
+
+    versions: int
+    notices: int
+    tiers_nobody_hears: int
+    digests: int
+    delivery_jobs: int
+
+
+class Delivered(BaseModel):
+    """What became of the digests of one job."""
+
+    accepted: int = 0
+    refused: int = 0
+    cancelled: int = 0
 
 
 class ScanExpiries(JobRequest):
@@ -12,6 +30,7 @@ class ScanExpiries(JobRequest):
 
     kind: ClassVar[str] = "expiry.scan"
     queue: ClassVar[Queue] = Queue.NOTIFICATIONS
+    result: ClassVar[type[BaseModel] | None] = Scanned
     time_limit_seconds: ClassVar[float] = 900
 
 
@@ -20,6 +39,8 @@ class DeliverNotices(JobRequest):
 
     kind: ClassVar[str] = "notice.deliver"
     queue: ClassVar[Queue] = Queue.NOTIFICATIONS
+    result: ClassVar[type[BaseModel] | None] = Delivered
+    problems: ClassVar[tuple[str, ...]] = ("mail-given-up",)
     time_limit_seconds: ClassVar[float] = 600
     # With a wait that doubles from one minute to an hour: a mail server may be away for a day.
     max_attempts: ClassVar[int] = 28

@@ -2,12 +2,24 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from workers.contract.request import JobRequest, Queue
 
 FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,62}$")]
 RunId = Annotated[int, Field(ge=1, lt=2**63)]
+
+
+class Begun(BaseModel):
+    """The run that a request led to."""
+
+    run_id: int
+
+
+class RunState(BaseModel):
+    """What has become of a run."""
+
+    state: Literal["starting", "rewriting", "verifying", "paused", "cancelled", "completed"]
 
 
 class StartReencryption(JobRequest):
@@ -19,6 +31,9 @@ class StartReencryption(JobRequest):
 
     kind: ClassVar[str] = "reencryption.start"
     queue: ClassVar[Queue] = Queue.ENCRYPTION
+    for_requesters: ClassVar[bool] = True
+    result: ClassVar[type[BaseModel] | None] = Begun
+    most_bytes: ClassVar[int] = 128 * 1024
 
     purpose: Literal["reencrypt", "encrypt", "decrypt"] = "reencrypt"
     fields: Annotated[tuple[FieldName, ...], Field(max_length=1000)] = ()
@@ -29,6 +44,7 @@ class PrepareReencryption(JobRequest):
 
     kind: ClassVar[str] = "reencryption.prepare"
     queue: ClassVar[Queue] = Queue.ENCRYPTION
+    result: ClassVar[type[BaseModel] | None] = RunState
     time_limit_seconds: ClassVar[float] = 900
     max_attempts: ClassVar[int] = 100
     retry_base_seconds: ClassVar[float] = 1
@@ -45,6 +61,7 @@ class WorkOnReencryption(JobRequest):
 
     kind: ClassVar[str] = "reencryption.work"
     queue: ClassVar[Queue] = Queue.ENCRYPTION
+    result: ClassVar[type[BaseModel] | None] = RunState
     time_limit_seconds: ClassVar[float] = 1200
     # What is done stays done, so trying again costs nothing.
     max_attempts: ClassVar[int] = 100
@@ -61,6 +78,7 @@ class ConcludeReencryption(JobRequest):
 
     kind: ClassVar[str] = "reencryption.conclude"
     queue: ClassVar[Queue] = Queue.ENCRYPTION
+    result: ClassVar[type[BaseModel] | None] = RunState
     time_limit_seconds: ClassVar[float] = 3600
     max_attempts: ClassVar[int] = 100
     retry_base_seconds: ClassVar[float] = 1

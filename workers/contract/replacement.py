@@ -24,6 +24,29 @@ class PlaceName(BaseModel):
 Places = Annotated[tuple[PlaceName, ...], Field(max_length=1000)]
 
 
+class ReplacementStarted(BaseModel):
+    """The replacement; without one, ``waits_for_signature``: upload the new version's chain first.
+
+    ``created`` False: the very same had been started before.
+    """
+
+    replacement_id: int | None
+    created: bool
+    waits_for_signature: bool
+    new_version: int | None
+    places: int
+    remarks: tuple[str, ...] = ()
+
+
+class PlacesMoved(BaseModel):
+    """How many places took the step, had taken it before, or are too far behind to take it."""
+
+    state: str
+    moved: int
+    there_already: int
+    too_early: int
+
+
 class StartReplacement(JobRequest):
     """Stage the replacement of a certificate version: its places are to move to another one.
 
@@ -33,6 +56,9 @@ class StartReplacement(JobRequest):
 
     kind: ClassVar[str] = "replacement.start"
     queue: ClassVar[Queue] = Queue.CERTIFICATES
+    for_requesters: ClassVar[bool] = True
+    result: ClassVar[type[BaseModel] | None] = ReplacementStarted
+    problems: ClassVar[tuple[str, ...]] = ("not-repeatable",)
     time_limit_seconds: ClassVar[float] = 300
 
     certificate: UniqueName
@@ -55,6 +81,10 @@ class AdvanceReplacement(JobRequest):
 
     kind: ClassVar[str] = "replacement.advance"
     queue: ClassVar[Queue] = Queue.CERTIFICATES
+    for_requesters: ClassVar[bool] = True
+    result: ClassVar[type[BaseModel] | None] = PlacesMoved
+    problems: ClassVar[tuple[str, ...]] = ("place-busy",)
+    most_bytes: ClassVar[int] = 512 * 1024
 
     replacement_id: ReplacementId
     to: Literal["overlapping", "switched", "retired", "completed"]
@@ -67,6 +97,10 @@ class RollBackReplacement(JobRequest):
 
     kind: ClassVar[str] = "replacement.roll_back"
     queue: ClassVar[Queue] = Queue.CERTIFICATES
+    for_requesters: ClassVar[bool] = True
+    result: ClassVar[type[BaseModel] | None] = PlacesMoved
+    problems: ClassVar[tuple[str, ...]] = ("place-busy",)
+    most_bytes: ClassVar[int] = 512 * 1024
 
     replacement_id: ReplacementId
     places: Places = ()

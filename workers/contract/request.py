@@ -18,6 +18,10 @@ class Queue(StrEnum):
     MAINTENANCE = "maintenance"
 
 
+COMMON_PROBLEMS = ("invalid-request", "not-found", "conflict", "unexpected", "time-limit-exceeded")
+"""Codes of problems (``urn:keywright:problem:…``) that any job may end with."""
+
+
 class JobRequest(BaseModel):
     """What a job is asked to do: ids, dates and numbers; never secrets, addresses or objects.
 
@@ -29,6 +33,14 @@ class JobRequest(BaseModel):
 
     kind: ClassVar[str]
     queue: ClassVar[Queue]
+    for_requesters: ClassVar[bool] = False
+    """Whether other systems may be granted it; the rest is asked for by keywright and operators."""
+    most_bytes: ClassVar[int] = 16 * 1024
+    """Of its arguments, as JSON in UTF-8."""
+    result: ClassVar[type[BaseModel] | None] = None
+    """What a job that succeeded says; None: nothing."""
+    problems: ClassVar[tuple[str, ...]] = ()
+    """Why one may fail for good, by code, besides ``COMMON_PROBLEMS``."""
     max_attempts: ClassVar[int] = 5
     time_limit_seconds: ClassVar[float] = 60
     retry_base_seconds: ClassVar[float] = 5

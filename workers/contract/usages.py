@@ -2,13 +2,19 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from workers.contract.certificates import UniqueName, VersionNumber
 from workers.contract.request import JobRequest, Queue
 
 PlaceKind = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$", min_length=1, max_length=64)]
 Place = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class RegisteredUsage(BaseModel):
+    """The usage that there is now."""
+
+    usage_id: int
 
 
 class RegisterUsage(JobRequest):
@@ -19,6 +25,8 @@ class RegisterUsage(JobRequest):
 
     kind: ClassVar[str] = "usage.register"
     queue: ClassVar[Queue] = Queue.CERTIFICATES
+    for_requesters: ClassVar[bool] = True
+    result: ClassVar[type[BaseModel] | None] = RegisteredUsage
 
     certificate: UniqueName
     place_kind: PlaceKind
@@ -31,6 +39,7 @@ class MoveUsage(JobRequest):
 
     kind: ClassVar[str] = "usage.move"
     queue: ClassVar[Queue] = Queue.CERTIFICATES
+    for_requesters: ClassVar[bool] = True
 
     place_kind: PlaceKind
     place: Place
@@ -43,6 +52,7 @@ class RemoveUsage(JobRequest):
 
     kind: ClassVar[str] = "usage.remove"
     queue: ClassVar[Queue] = Queue.CERTIFICATES
+    for_requesters: ClassVar[bool] = True
 
     place_kind: PlaceKind
     place: Place

@@ -1,11 +1,14 @@
 """A pool of connections, and the translation of what a database says when it is not there."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeAlias
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from workers.database.trouble import trouble_in_words
 from workers.errors import InvalidRequestError, TransientError
 
 Connection: TypeAlias = psycopg.Connection[Any]
@@ -15,6 +18,15 @@ DATABASE_TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeou
 """What a lost, restarting or overloaded database raises; trying again later may help."""
 
 
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Who acts, such as ``operator:ada``, through which door, and on behalf of which job."""
+
+    actor: str
+    door: str
+    job_id: int | None = None
+
+
 class DatabaseUnavailableError(TransientError):
     """The database cannot be reached, was restarted, or took too long to answer."""
 
@@ -22,13 +34,15 @@ class DatabaseUnavailableError(TransientError):
     title = "The database is not available"
 
 
-def open_pool(conninfo: str, *, size: int, name: str, index_only: bool = False) -> Pool:
+def open_pool(
+    conninfo: str, *, size: int, name: str, index_only: bool = False, acting: Acting | None = None
+) -> Pool:
     """Open a pool of autocommit connections, filled in the background.
 
     ``size`` is the number of connections kept; ``name`` is shown in ``pg_stat_activity``. With
     ``index_only``, tables are never read from end to end where an index serves: a prepared
     statement keeps the plan of its first executions, and on a fresh database these see an empty
-    table.
+    table. ``acting`` is who acts through it, where a transaction says nothing else.
     """
     return ConnectionPool(
         conninfo,
@@ -36,14 +50,34 @@ def open_pool(conninfo: str, *, size: int, name: str, index_only: bool = False) 
         max_size=size,
         kwargs={"autocommit": True, "application_name": f"keywright {name}"},
         name=f"keywright-{name}",
-        configure=_prefer_indexes if index_only else None,
+        configure=partial(_configure, index_only=index_only, acting=acting),
         timeout=10,
         open=True,
     )
 
 
-def _prefer_indexes(connection: Connection) -> None:
-    connection.execute("SET enable_seqscan = off")
+def _configure(connection: Connection, *, index_only: bool, acting: Acting | None) -> None:
+    if index_only:
+        connection.execute("SET enable_seqscan = off")
+    if acting is not None:
+        act_as(connection, acting, for_session=True)
+
+
+def act_as(connection: Connection, acting: Acting, *, for_session: bool = False) -> None:
+    """Say who acts: for the transaction at hand, or for all that this connection will do."""
+    connection.execute(
+        """
+        SELECT set_config('keywright.actor', %(actor)s, %(only_now)s),
+               set_config('keywright.door', %(door)s, %(only_now)s),
+               set_config('keywright.job_id', %(job_id)s, %(only_now)s)
+        """,
+        {
+            "actor": acting.actor,
+            "door": acting.door,
+            "job_id": "" if acting.job_id is None else str(acting.job_id),
+            "only_now": not for_session,
+        },
+    )
 
 
 def database_clock(connection: Connection) -> datetime:
@@ -54,15 +88,15 @@ def database_clock(connection: Connection) -> datetime:
     return now
 
 
-def connect(conninfo: str, *, name: str) -> Connection:
-    """Open one autocommit connection.
+def connect(conninfo: str, *, name: str, acting: Acting | None = None) -> Connection:
+    """Open one autocommit connection; ``acting`` is who acts through it.
 
     Raises:
         DatabaseUnavailableError: nothing answers, or it refuses us; the text has no password.
         InvalidRequestError: ``conninfo`` is malformed.
     """
     try:
-        return psycopg.connect(
+        connection = psycopg.connect(
             conninfo, autocommit=True, application_name=f"keywright {name}", connect_timeout=10
         )
     except psycopg.ProgrammingError:
@@ -71,7 +105,9 @@ def connect(conninfo: str, *, name: str) -> Connection:
             "The database URL cannot be read; check KEYWRIGHT_DATABASE_URL."
         ) from None
     except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[0]
         raise DatabaseUnavailableError(
-            f"Cannot connect to the database ({reason}); check KEYWRIGHT_DATABASE_URL."
+            trouble_in_words(conninfo, error, variable="KEYWRIGHT_DATABASE_URL")
         ) from error
+    if acting is not None:
+        act_as(connection, acting, for_session=True)
+    return connection

@@ -6,9 +6,10 @@ from typing import Any
 import psycopg
 from psycopg.sql import SQL
 
+from workers.database.kinds import record_kinds
 from workers.errors import ConflictError, PermanentError
 
-VERSION = 3
+VERSION = 4
 _MARK = f"keywright schema version {VERSION}"
 _CREATION_LOCK = 0x6B657977  # any number that nothing else locks: "keyw"
 
@@ -44,6 +45,7 @@ def create_schema(connection: psycopg.Connection[Any]) -> bool:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_CREATION_LOCK])
         if schema_mark(connection) is not None:
             check_schema(connection)
+            record_kinds(connection)
             return False
         try:
             connection.execute(SQL(schema_text()))
@@ -52,6 +54,7 @@ def create_schema(connection: psycopg.Connection[Any]) -> bool:
                 "This database role may not create a schema; let its owner do it, or have it run"
                 " GRANT CREATE ON DATABASE … TO this role. Nothing was changed."
             ) from error
+        record_kinds(connection)
         return True
 
 

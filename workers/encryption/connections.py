@@ -7,6 +7,7 @@ import psycopg
 from pydantic import SecretStr
 
 from workers.database.pool import Connection, DatabaseUnavailableError, connect
+from workers.database.trouble import trouble_in_words
 from workers.errors import InvalidRequestError
 
 
@@ -68,9 +69,8 @@ class Connections:
                 f"The URL of connection “{name}” cannot be read; check {variable(name)}."
             ) from None
         except psycopg.OperationalError as error:
-            reason = str(error).strip().splitlines()[0]
             raise DatabaseUnavailableError(
-                f"Cannot connect to “{name}” ({reason}); check {variable(name)}."
+                trouble_in_words(conninfo, error, variable=variable(name), name=f"“{name}”")
             ) from error
 
     def __reduce__(self) -> NoReturn:

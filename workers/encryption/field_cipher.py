@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
+from workers.database.address import with_verification
 from workers.database.pool import Connection, Pool, connect, open_pool
 from workers.database.schema import check_schema
 from workers.encryption.ciphertext import (
@@ -56,12 +58,17 @@ class FieldCipher:
 
     @classmethod
     def connect(
-        cls, *, database_url: str, root_key: str, former_root_key: str | None = None
+        cls,
+        *,
+        database_url: str,
+        root_key: str,
+        former_root_key: str | None = None,
+        ca_file: Path | None = None,
     ) -> Self:
         """Open a cipher with connections of its own; close it, or use it in a ``with``.
 
-        The texts are those of ``KEYWRIGHT_DATABASE_URL``, ``KEYWRIGHT_ROOT_KEY`` and
-        ``KEYWRIGHT_FORMER_ROOT_KEY``.
+        The arguments are those of ``KEYWRIGHT_DATABASE_URL``, ``KEYWRIGHT_ROOT_KEY``,
+        ``KEYWRIGHT_FORMER_ROOT_KEY`` and ``KEYWRIGHT_CA_FILE``.
 
         Raises:
             DatabaseUnavailableError: nothing answers, or it refuses us.
@@ -69,6 +76,7 @@ class FieldCipher:
             InvalidRequestError: one of the texts is malformed.
         """
         root_keys = open_root_keys(root_key, former_root_key)
+        database_url = with_verification(database_url, ca_file)
         with connect(database_url, name="field cipher") as connection:
             check_schema(connection)
         pool = open_pool(database_url, size=_POOL_SIZE, name="field cipher")

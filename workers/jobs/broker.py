@@ -5,6 +5,7 @@ lets nothing but well-formed hints through and dead-letters the rest with the re
 acknowledgements that belong to the connection which delivered the message.
 """
 
+import ssl
 import threading
 from collections import deque
 from typing import Any
@@ -17,6 +18,9 @@ from dramatiq.broker import MessageProxy
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.errors import ConnectionClosed
 
+from workers.errors import InvalidRequestError
+from workers.jobs.broker_trouble import trouble_in_words
+from workers.jobs.broker_url import VARIABLE, BrokerUrl
 from workers.jobs.hints import InvalidHintError, decode_hints
 from workers.jobs.queues import dead_letter_queue, work_queue_arguments
 
@@ -27,10 +31,29 @@ BLOCKED_SECONDS = 30
 
 REASON_HEADER = "x-keywright-reason"
 
+_ACCESS_REFUSED = 403
+_NOT_FOUND = 404
+
 
 def connection_parameters(url: str) -> pika.URLParameters:
-    """Read a broker URL, with a heartbeat and a finite patience for a blocked broker."""
-    parameters = pika.URLParameters(url)
+    """Read a broker URL, with a heartbeat and a finite patience for a blocked broker.
+
+    Raises:
+        InvalidRequestError: it is malformed, or would send the password in the clear.
+    """
+    broker = BrokerUrl.from_url(url)
+    try:
+        parameters = pika.URLParameters(broker.address)
+    except (ValueError, TypeError):
+        # Its text would repeat the value.
+        raise InvalidRequestError(
+            f"{VARIABLE}: a part is not understood; the parameters after the question mark must be"
+            " those of pika or of ours."
+        ) from None
+    context = broker.tls_context()
+    if context is not None:
+        # The name is given explicitly: it is what the certificate must be for.
+        parameters.ssl_options = pika.SSLOptions(context, server_hostname=broker.host)
     parameters.heartbeat = HEARTBEAT_SECONDS
     parameters.blocked_connection_timeout = BLOCKED_SECONDS
     return parameters
@@ -51,6 +74,22 @@ class LedgerRabbitmqBroker(RabbitmqBroker):
         """The consumer that checks what it delivers."""
         return HintConsumer
 
+    @property
+    def connection(self) -> pika.BlockingConnection:
+        """This thread's connection; a certificate that is not accepted is told in a sentence."""
+        try:
+            connection: pika.BlockingConnection = super().connection
+        except ssl.SSLError as error:
+            # What dramatiq takes for a broker that is away: it is logged and tried again.
+            raise pika.exceptions.AMQPConnectionError(
+                trouble_in_words(self.parameters[0], error)
+            ) from error
+        return connection
+
+    @connection.deleter
+    def connection(self) -> None:
+        RabbitmqBroker.connection.fdel(self)  # type: ignore[attr-defined]
+
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
         """Declare a work queue and its dead-letter queue, and no delay queue."""
         if queue_name not in self.queues:
@@ -59,20 +98,49 @@ class LedgerRabbitmqBroker(RabbitmqBroker):
             self.queues_pending.add(queue_name)
             self.emit_after("declare_queue", queue_name)
         if ensure:
-            self._ensure_queue(queue_name)  # type: ignore[no-untyped-call]
+            self._ensure_queue(queue_name)
 
     def _build_queue_arguments(self, queue_name: str) -> dict[str, Any]:
         return work_queue_arguments(queue_name)
+
+    def _ensure_queue(self, queue_name: str) -> None:
+        try:
+            super()._ensure_queue(queue_name)  # type: ignore[no-untyped-call]
+        except ConnectionClosed as error:
+            if getattr(error.message, "reply_code", None) != _ACCESS_REFUSED:
+                raise
+            raise ConnectionClosed(  # type: ignore[no-untyped-call]
+                f"the queue {queue_name} is not there yet, and RabbitMQ does not let this user"
+                " declare it; a scheduler does so as soon as it runs"
+            ) from None
+
+    def _declare_queue(self, queue_name: str) -> Any:
+        return self._look_for(queue_name) or super()._declare_queue(queue_name)  # type: ignore[no-untyped-call]
 
     def _declare_dq_queue(self, queue_name: str) -> None:
         pass
 
     def _declare_xq_queue(self, queue_name: str) -> Any:
-        return self.channel.queue_declare(
-            queue=dead_letter_queue(queue_name),
-            durable=True,
-            arguments={"x-queue-type": "quorum"},
+        name = dead_letter_queue(queue_name)
+        return self._look_for(name) or self.channel.queue_declare(
+            queue=name, durable=True, arguments={"x-queue-type": "quorum"}
         )
+
+    def _look_for(self, name: str) -> Any:
+        """Return what the broker says of a queue, or None if it is not there.
+
+        To ask needs no permission; to declare does, which a worker beside a scheduler can do
+        without.
+        """
+        channel = self.connection.channel()
+        try:
+            found = channel.queue_declare(queue=name, passive=True)
+        except pika.exceptions.ChannelClosedByBroker as error:
+            if error.reply_code != _NOT_FOUND:
+                raise
+            return None
+        channel.close()
+        return found
 
 
 class HintMessage(MessageProxy):

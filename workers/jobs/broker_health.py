@@ -7,6 +7,7 @@ import pika.exceptions
 
 from workers.contract import Queue
 from workers.jobs.broker import connection_parameters
+from workers.jobs.broker_trouble import trouble_in_words
 from workers.jobs.publisher import BrokerUnavailableError
 from workers.jobs.queues import dead_letter_queue
 
@@ -39,10 +40,7 @@ def queue_depths(url: str) -> list[QueueDepth]:
                 for queue in Queue
             ]
     except (pika.exceptions.AMQPError, OSError) as error:
-        raise BrokerUnavailableError(
-            f"No connection to the message broker at {parameters.host}:{parameters.port}"
-            f" ({type(error).__name__}); check KEYWRIGHT_BROKER_URL."
-        ) from error
+        raise BrokerUnavailableError(trouble_in_words(parameters, error)) from error
 
 
 def _depth(connection: pika.BlockingConnection, queue: str) -> int | None:

@@ -27,6 +27,8 @@ class ClaimedJob:
     attempt: int
     max_attempts: int
     now: datetime
+    requested_by: str
+    door: str
 
 
 # Whose cancellation was asked for is not tried again.
@@ -61,7 +63,7 @@ def claim_jobs(
            AND state <> ALL ('{running, succeeded, failed, cancelled}')
            AND attempt < max_attempts
         RETURNING job.claim, job.job_id, kind, organization_id, arguments, attempt, max_attempts,
-                  now()
+                  now(), requested_by, door
         """,
         {
             "job_ids": [job_id for job_id, _ in in_order],
@@ -80,6 +82,8 @@ def claim_jobs(
             attempt=row[5],
             max_attempts=row[6],
             now=row[7],
+            requested_by=row[8],
+            door=row[9],
         )
         for row in rows
     }

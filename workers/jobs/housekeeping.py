@@ -1,17 +1,11 @@
 """Jobs that keep the ledger itself in order."""
 
-from pydantic import BaseModel
-
 from workers.contract import Ping, PurgeJobs
+from workers.contract.maintenance import Purged
 from workers.jobs.running import RunningJob
 
 _BATCH = 5000
-
-
-class Purged(BaseModel):
-    """How many jobs were deleted."""
-
-    jobs: int
+_FEWEST_DAYS_OF_NOTES = 30
 
 
 def ping(_request: Ping, _job: RunningJob) -> None:
@@ -19,7 +13,11 @@ def ping(_request: Ping, _job: RunningJob) -> None:
 
 
 def purge_jobs(request: PurgeJobs, job: RunningJob) -> Purged:
-    """Delete old jobs that succeeded or were cancelled, batch by batch, oldest first."""
+    """Delete old jobs that succeeded or were cancelled, batch by batch, oldest first.
+
+    Then the notes of messages that had asked for jobs: a message that comes again so late finds no
+    job any more, and makes another.
+    """
     purged = 0
     while True:
         job.stop_if_asked()
@@ -39,4 +37,27 @@ def purge_jobs(request: PurgeJobs, job: RunningJob) -> Purged:
         purged += deleted
         job.report_progress(purged)
         if deleted < _BATCH:
-            return Purged(jobs=purged)
+            break
+    notes = 0
+    while True:
+        job.stop_if_asked()
+        with job.checkpoint() as connection:
+            deleted = connection.execute(
+                """
+                DELETE FROM keywright.intake
+                 WHERE (requester_id, source, event_id) IN (
+                       SELECT requester_id, source, event_id FROM keywright.intake
+                        WHERE received_at < %(now)s - make_interval(days => %(days)s)
+                        ORDER BY received_at
+                        LIMIT %(batch)s)
+                """,
+                {
+                    "now": job.now,
+                    "days": max(request.older_than_days, _FEWEST_DAYS_OF_NOTES),
+                    "batch": _BATCH,
+                },
+            ).rowcount
+        notes += deleted
+        job.report_progress(purged + notes)
+        if deleted < _BATCH:
+            return Purged(jobs=purged, messages=notes)

@@ -17,7 +17,8 @@ from dramatiq.brokers.stub import StubBroker
 
 from workers.contract import Queue
 from workers.database.pool import Pool
-from workers.jobs.relay import RelayLoop, offer_some, withdraw
+from workers.jobs.loop import Loop
+from workers.jobs.relay import offer_some, withdraw
 
 HOARDING_SECONDS = 0.05
 """So long hints may wait behind threads none of which begins or ends a job."""
@@ -73,7 +74,7 @@ class InProcessRelay:
         self._queues = queues
         self._room = room
         self._threads = threads
-        self._loop = RelayLoop(self._step, name="relay")
+        self._loop = Loop(self._step, name="relay")
 
     def start(self) -> None:
         """Begin to feed."""

@@ -5,7 +5,6 @@ counted and cancelled. A job is marked ready before its hint goes out, so a cras
 pause (see ``reaper.recall_stale_hints``), never a job.
 """
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -13,7 +12,7 @@ from datetime import datetime
 import structlog
 
 from workers.contract import Queue
-from workers.database.pool import DATABASE_TROUBLE, Connection, Pool
+from workers.database.pool import Connection, Pool
 from workers.errors import TransientError
 from workers.jobs.hints import Hint
 
@@ -22,10 +21,7 @@ log = structlog.get_logger(__name__)
 WINDOW = 1000
 """Most hints per queue that may be waiting on the broker."""
 
-_SHORTEST_PAUSE = 0.005
-_LONGEST_PAUSE = 0.05
 _PAUSE_AFTER_TROUBLE = 1.0
-_MUCH = 64
 
 
 def offer_window(connection: Connection, window: int = WINDOW) -> list[Hint]:
@@ -90,59 +86,6 @@ def withdraw(connection: Connection, job_ids: Sequence[int]) -> None:
         """,
         {"job_ids": list(job_ids)},
     )
-
-
-class RelayLoop:
-    """Runs one relay step after the other, resting a little longer each time nothing was due.
-
-    ``step`` offers what is due and returns how many jobs that were.
-    """
-
-    def __init__(self, step: Callable[[], int], *, name: str) -> None:
-        self._step = step
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def start(self) -> None:
-        """Begin to relay."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Finish the step at hand and end."""
-        self._stop.set()
-        self._thread.join(timeout=30)
-
-    def _run(self) -> None:
-        pause = _SHORTEST_PAUSE
-        in_trouble = False
-        while not self._stop.is_set():
-            try:
-                offered = self._step()
-            except (TransientError, *DATABASE_TROUBLE) as error:
-                if not in_trouble:
-                    log.warning("the relay waits", error=type(error).__name__, reason=str(error))
-                in_trouble = True
-                pause = _PAUSE_AFTER_TROUBLE
-            except Exception:
-                # A thread that dies here would stop everything, and nobody would see it.
-                log.exception("the relay met something unforeseen and goes on")
-                pause = _PAUSE_AFTER_TROUBLE
-            else:
-                if in_trouble:
-                    log.info("the relay goes on")
-                in_trouble = False
-                pause = _pause_after(offered, pause)
-            self._stop.wait(pause)
-
-
-def _pause_after(offered: int, pause: float) -> float:
-    """Return how long to rest: the less there was to do, the longer; but when there was much, too.
-
-    Then the workers have enough for a while, and more at a time costs everybody less.
-    """
-    if offered > _MUCH:
-        return _LONGEST_PAUSE
-    return _SHORTEST_PAUSE if offered else min(pause * 1.5, _LONGEST_PAUSE)
 
 
 def broker_step(

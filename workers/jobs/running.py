@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from workers.database.pool import Connection, Pool
+from workers.database.pool import Acting, Connection, Pool, act_as
 from workers.jobs.claim import ClaimedJob, finish_job, record_progress, renew_lease
 from workers.jobs.interruption import Interruptible, ShutdownRequested
 from workers.jobs.retry import JobCancelledError, LeaseLostError
@@ -52,6 +52,16 @@ class RunningJob:
         return self.claimed.job_id
 
     @property
+    def requested_by(self) -> str:
+        """Who asked for it, such as ``operator:ada`` or ``requester:crm``."""
+        return self.claimed.requested_by
+
+    @property
+    def acting(self) -> Acting:
+        """Who acts in this job's transactions: who asked for it, through the door it came by."""
+        return Acting(self.claimed.requested_by, self.claimed.door, self.job_id)
+
+    @property
     def organization_id(self) -> int | None:
         """The organization the job works for; None for jobs of keywright itself."""
         return self.claimed.organization_id
@@ -72,6 +82,7 @@ class RunningJob:
         if self._connection is None:
             self._connection = self._pool.getconn()
             self._connection.execute("BEGIN")
+            act_as(self._connection, self.acting)
         return self._connection
 
     @contextmanager
@@ -82,6 +93,7 @@ class RunningJob:
             LeaseLostError: it is not; the step was rolled back.
         """
         with self._pool.connection() as connection, connection.transaction():
+            act_as(connection, self.acting)
             yield connection
             # Last, so that the row is locked for a moment only; it also extends the lease.
             if not renew_lease(connection, self.claimed, self._lease_seconds):

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from workers.audit.recording import record
+from workers.contract.announcements import MasterKeyExported
 from workers.database.pool import Connection, database_clock
 from workers.errors import ConflictError
 from workers.keys import store
@@ -21,6 +23,7 @@ from workers.keys.new_file import new_private_file
 from workers.keys.root_keys import RootKeys
 from workers.keys.rsa_keys import Recipient
 from workers.keys.states import State, UnknownKeyError
+from workers.keys.telling import tell
 from workers.keys.unwrapping import unwrap_key
 
 _EXPORTABLE = (State.ARCHIVED, State.COMPROMISED)
@@ -94,17 +97,22 @@ def export_key(
             exported_at=database_clock(connection),
         )
         write(seal.apply(key, about).encode("ascii"))
-        store.announce(
+        tell(
             connection,
-            "master_key.exported",
+            MasterKeyExported(
+                number=number,
+                actor=actor,
+                protection=seal.protection,
+                check_value=about.check_value.hex(),
+            ),
             organization_id=organization_id,
-            number=number,
-            data={
-                "number": number,
-                "actor": actor,
-                "protection": seal.protection,
-                "check_value": about.check_value.hex(),
-            },
+        )
+        record(
+            connection,
+            action="master_key.export",
+            object_name=f"master-key/{organization_id}/{number}",
+            organization_id=organization_id,
+            after={"protection": seal.protection, "check_value": about.check_value.hex()},
         )
     return about
 

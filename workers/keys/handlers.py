@@ -1,10 +1,10 @@
 """``master_key.rotate``, ``master_key.review`` and ``master_key.rewrap``."""
 
-from pydantic import BaseModel
-
-from workers.contract import ReviewMasterKeys, RewrapMasterKeys, RotateMasterKey
+from workers.contract import ReviewMasterKeys, RewrapMasterKeys, RotateMasterKey, RotateSealingKey
+from workers.contract.keys import Reviewed, Rewrapped, RotationOutcome
 from workers.errors import InvalidRequestError
 from workers.jobs.due import enqueue_due
+from workers.jobs.enqueue import enqueue
 from workers.jobs.running import RunningJob
 from workers.keys.policy import (
     destructions_due,
@@ -15,28 +15,12 @@ from workers.keys.rewrapping import rewrap_all
 from workers.keys.root_keys import RootKeys
 from workers.keys.rotation import Rotated, prepare
 from workers.keys.rotation_by_hand import put_to_use
-
-
-class RotationOutcome(BaseModel):
-    """The number of the active key by now; ``rotated`` False: somebody else was faster."""
-
-    number: int
-    former: int | None
-    rotated: bool
-    reencryption_job: int | None = None
-
-
-class Rewrapped(BaseModel):
-    """How many keys got a wrap under the root key in use."""
-
-    wrapped: int
-
-
-class Reviewed(BaseModel):
-    """How many jobs a review asked for that nobody had asked for yet."""
-
-    rotations: int
-    destructions: int
+from workers.keys.sealing_keys import (
+    due_for_rotation,
+    remove_expired,
+    rewrap_sealing_keys,
+    rotate_sealing_key,
+)
 
 
 def rotate_master_key(
@@ -80,10 +64,20 @@ def review_master_keys(_request: ReviewMasterKeys, job: RunningJob) -> Reviewed:
     """
     connection = job.connection
     rotations = [*rotations_due_by_policy(connection), *rotations_due_by_wear(connection)]
+    remove_expired(connection)
+    if former := due_for_rotation(connection):
+        enqueue(connection, RotateSealingKey(expected=former), unique_key=former)
     return Reviewed(
         rotations=enqueue_due(connection, rotations),
         destructions=enqueue_due(connection, destructions_due(connection)),
     )
+
+
+def rotate_published_key(
+    request: RotateSealingKey, job: RunningJob, *, root_keys: RootKeys
+) -> None:
+    """Publish the next sealing key, unless somebody else has."""
+    rotate_sealing_key(job.connection, root_keys, expected=request.expected)
 
 
 def rewrap_master_keys(
@@ -96,5 +90,7 @@ def rewrap_master_keys(
         report=job.report_progress,
         stop_if_asked=job.stop_if_asked,
     )
+    with job.checkpoint() as connection:
+        wrapped = rewrap_sealing_keys(connection, root_keys)
     done.check_complete()
-    return Rewrapped(wrapped=done.wrapped)
+    return Rewrapped(wrapped=done.wrapped + wrapped)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from workers.contract import StartReencryption
+from workers.contract.announcements import MasterKeyImported
 from workers.database.pool import Connection
 from workers.errors import ConflictError
 from workers.jobs.enqueue import enqueue
@@ -13,6 +14,7 @@ from workers.keys.cleartext_key_material import CleartextKey
 from workers.keys.export_file import ExportFile, ExportFileError
 from workers.keys.root_keys import RootKeys
 from workers.keys.states import State, UnknownKeyError
+from workers.keys.telling import tell
 from workers.keys.unwrapping import unwrap_under, wrap_key
 
 
@@ -87,12 +89,10 @@ def import_key(
         )
         quarantined = _values_in_quarantine(connection, organization_id, number)
         retry_job_id = _ask_for_a_run(connection, organization_id) if quarantined else None
-        store.announce(
+        tell(
             connection,
-            "master_key.imported",
+            MasterKeyImported(number=number, actor=actor, quarantined=quarantined),
             organization_id=organization_id,
-            number=number,
-            data={"number": number, "actor": actor, "quarantined": quarantined},
         )
     return Imported(number=number, quarantined=quarantined, retry_job_id=retry_job_id)
 

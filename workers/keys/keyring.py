@@ -85,7 +85,7 @@ class KeyRing:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = pool
-        self._root_keys = root_keys
+        self.root_keys = root_keys
         self._max_age_seconds = max_age_seconds
         self._capacity = capacity
         self._clock = clock
@@ -198,7 +198,7 @@ class KeyRing:
             stored = store.load_key(connection, organization_id, number)
         check_may_decrypt(number, None if stored is None else stored.state)
         assert stored is not None
-        key = MasterKey(organization_id, number, unwrap_key(self._root_keys, stored))
+        key = MasterKey(organization_id, number, unwrap_key(self.root_keys, stored))
         with self._lock:
             # What was read before somebody said "forget" is not kept.
             if self._times_forgotten == times_forgotten:
@@ -218,7 +218,7 @@ class KeyRing:
         with self._pool.connection() as connection:
             return rotate(
                 connection,
-                self._root_keys,
+                self.root_keys,
                 organization_id=organization_id,
                 expected_number=None,
                 actor="keywright",

@@ -1,6 +1,6 @@
 """Root keys in use, and retiring one: the wraps under it go, if every key has another.
 
-Only this deletes a wrap of a key that is not destroyed.
+Only this deletes a wrap of a master key that is not destroyed, or of a sealing key that opens.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ _RETIRING_LOCK = 0x6B777272  # any number that nothing else locks: "kwrr"
 
 @dataclass(frozen=True, kw_only=True)
 class RootKeyInUse:
-    """A root key with the number of master keys that it wraps, and that no other wraps."""
+    """A root key with the number of keys that it wraps, and that no other wraps.
+
+    Counted are master keys, and sealing keys with them.
+    """
 
     identifier: str
     wraps: int
@@ -29,6 +32,10 @@ def root_keys_in_use(connection: Connection, *, current: str) -> list[RootKeyInU
             SELECT root_key, state <> 'destroyed'
                              AND count(*) OVER (PARTITION BY master_key_id) = 1 AS alone
               FROM keywright.master_key_wrap JOIN keywright.master_key USING (master_key_id)
+            UNION ALL
+            SELECT root_key, coalesce(opens_until > now(), true)
+                             AND count(*) OVER (PARTITION BY sealing_key_id) = 1
+              FROM keywright.sealing_key_wrap JOIN keywright.sealing_key USING (sealing_key_id)
         )
         SELECT root_key, count(alone), count(*) FILTER (WHERE alone)
           FROM (SELECT root_key, alone FROM wrap UNION ALL SELECT %(current)s, NULL) AS every_wrap
@@ -48,8 +55,8 @@ def retire_root_key(connection: Connection, identifier: str, *, current: str) ->
     """Delete all wraps under a root key, and return how many there were.
 
     Raises:
-        ConflictError: it is ``current``, or a key that is not destroyed would be left without a
-            wrap. Nothing was deleted.
+        ConflictError: it is ``current``, or a master key that is not destroyed, or a sealing key
+            that still opens, would be left without a wrap. Nothing was deleted.
         NotFoundError: nothing is wrapped under it.
     """
     if identifier == current:
@@ -70,22 +77,39 @@ def retire_root_key(connection: Connection, identifier: str, *, current: str) ->
                    AND NOT EXISTS (SELECT FROM keywright.master_key_wrap AS another
                                     WHERE another.master_key_id = wrap.master_key_id
                                       AND another.root_key <> wrap.root_key)
+            ), needed_to_open AS (
+                SELECT count(*) AS keys
+                  FROM keywright.sealing_key_wrap AS wrap
+                  JOIN keywright.sealing_key USING (sealing_key_id)
+                 WHERE wrap.root_key = %(root_key)s AND (opens_until > now()) IS NOT FALSE
+                   AND NOT EXISTS (SELECT FROM keywright.sealing_key_wrap AS another
+                                    WHERE another.sealing_key_id = wrap.sealing_key_id
+                                      AND another.root_key <> wrap.root_key)
+            ), may AS (
+                SELECT needed.keys + needed_to_open.keys = 0 AS go FROM needed, needed_to_open
             ), gone AS (
+                -- In the statement that counted: what is wrapped meanwhile stays.
                 DELETE FROM keywright.master_key_wrap
-                 WHERE root_key = %(root_key)s AND (SELECT keys FROM needed) = 0
+                 WHERE root_key = %(root_key)s AND (SELECT go FROM may)
                 RETURNING master_key_id
+            ), gone_with_them AS (
+                DELETE FROM keywright.sealing_key_wrap
+                 WHERE root_key = %(root_key)s AND (SELECT go FROM may)
+                RETURNING sealing_key_id
             )
-            SELECT (SELECT keys FROM needed), (SELECT count(*) FROM gone)
+            SELECT needed.keys, needed_to_open.keys,
+                   (SELECT count(*) FROM gone) + (SELECT count(*) FROM gone_with_them)
+              FROM needed, needed_to_open
             """,
             {"root_key": identifier},
         ).fetchone()
-    assert row is not None
-    needed, gone = row
-    if needed:
-        raise ConflictError(
-            f"{needed} master keys are wrapped under {identifier} alone; `keywright key rewrap`"
-            " first."
-        )
+        assert row is not None
+        needed, needed_to_open, gone = row
+        if needed or needed_to_open:
+            what = f"{needed} master keys" if needed else f"{needed_to_open} sealing keys"
+            raise ConflictError(
+                f"{what} are wrapped under {identifier} alone; `keywright key rewrap` first."
+            )
     if not gone:
         raise NotFoundError(
             f"Nothing is wrapped under {identifier}; `keywright key root-keys` shows what is."

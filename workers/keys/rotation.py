@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from psycopg.pq import TransactionStatus
 
+from workers.contract.announcements import MasterKeyCompromised, MasterKeyCreated, MasterKeyRotated
 from workers.database.pool import Connection
 from workers.errors import NotFoundError, TransientError
 from workers.keys import store
@@ -20,6 +21,7 @@ from workers.keys.cleartext_key_material import CleartextKey
 from workers.keys.known_root_keys import check_known, wrapping_root_keys
 from workers.keys.root_keys import RootKeys, WrappedKeyError
 from workers.keys.states import Origin, State
+from workers.keys.telling import tell
 from workers.keys.unwrapping import unwrap_under, wrap_key
 
 Step: TypeAlias = Callable[[], AbstractContextManager[Connection]]
@@ -273,18 +275,14 @@ def _is_proven(
 def _announce(
     connection: Connection, prepared: Prepared, *, former_state: State, reason: str
 ) -> None:
-    tell = partial(store.announce, connection, organization_id=prepared.organization_id)
+    announce = partial(tell, connection, organization_id=prepared.organization_id)
     number, former = prepared.number, prepared.expected_number
     if former is None:
-        tell("master_key.created", number=number, data={"number": number})
+        announce(MasterKeyCreated(number=number))
         return
-    tell(
-        "master_key.rotated",
-        number=number,
-        data={"number": number, "former_number": former, "reason": reason},
-    )
+    announce(MasterKeyRotated(number=number, former_number=former, reason=reason))
     if former_state is State.COMPROMISED:
-        tell("master_key.compromised", number=former, data={"number": former})
+        announce(MasterKeyCompromised(number=former))
 
 
 def _numbers(connection: Connection, organization_id: int) -> tuple[int, list[int]]:

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import psycopg
-from psycopg.types.json import Jsonb
 
 from workers.database.pool import Connection
 from workers.errors import ConflictError, InvalidRequestError, NotFoundError
@@ -231,29 +230,6 @@ def add_wraps(
             "number": number,
             "root_keys": list(wraps),
             "wrapped_keys": list(wraps.values()),
-        },
-    )
-
-
-def announce(
-    connection: Connection,
-    kind: str,
-    *,
-    organization_id: int,
-    number: int,
-    data: Mapping[str, object],
-) -> None:
-    """Tell whoever cares what happened to a key, in the transaction in which it happens."""
-    connection.execute(
-        """
-        INSERT INTO keywright.announcement (kind, organization_id, subject, data)
-        VALUES (%(kind)s, %(organization_id)s, %(subject)s, %(data)s)
-        """,
-        {
-            "kind": kind,
-            "organization_id": organization_id,
-            "subject": f"master-key/{organization_id}/{number}",
-            "data": Jsonb(dict(data)),
         },
     )
 

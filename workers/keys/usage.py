@@ -11,10 +11,11 @@ from enum import StrEnum
 import structlog
 
 from workers.contract import RotateMasterKey
+from workers.contract.announcements import MasterKeyWorn
 from workers.database.pool import Connection, Pool
 from workers.jobs.enqueue import enqueue
 from workers.keys.states import KeyExhaustedError, UnknownKeyError
-from workers.keys.store import announce
+from workers.keys.telling import tell
 
 log = structlog.get_logger(__name__)
 
@@ -139,12 +140,10 @@ class UsageMeter:
                     uses=after,
                     limit=LIMIT,
                 )
-                announce(
+                tell(
                     connection,
-                    "master_key.worn",
+                    MasterKeyWorn(number=number, uses=after, limit=LIMIT),
                     organization_id=organization_id,
-                    number=number,
-                    data={"number": number, "uses": after, "limit": LIMIT},
                 )
             if after - count < ROTATE <= after:
                 _ask_for_rotation(connection, organization_id, number)

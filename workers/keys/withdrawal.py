@@ -1,11 +1,13 @@
 """Taking a master key out of use: for now, or because somebody else may know it."""
 
+from workers.contract.announcements import MasterKeyCompromised
 from workers.database.pool import Connection
 from workers.keys import store
 from workers.keys.listing import show_key
 from workers.keys.root_keys import RootKeys
 from workers.keys.rotation import Rotated, rotate
 from workers.keys.states import State
+from workers.keys.telling import tell
 
 
 def compromise(
@@ -47,13 +49,7 @@ def compromise(
             reason=reason,
             only_from=(State.ARCHIVED, State.SUSPENDED),
         )
-        store.announce(
-            connection,
-            "master_key.compromised",
-            organization_id=organization_id,
-            number=number,
-            data={"number": number},
-        )
+        tell(connection, MasterKeyCompromised(number=number), organization_id=organization_id)
         active = store.active_number(connection, organization_id)
     assert active is not None
     return Rotated(number=active, former=number, rotated=False)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import structlog
-from pydantic import BaseModel
 
 from workers.contract import DeliverNotices
+from workers.contract.notices import Delivered
 from workers.database.pool import Pool
 from workers.errors import PermanentError, TransientError
 from workers.jobs.retry import LeaseLostError
@@ -56,14 +56,6 @@ class MailGivenUpError(PermanentError):
 
     code = "mail-given-up"
     title = "Mail could not be sent"
-
-
-class Delivered(BaseModel):
-    """What became of the digests of one job."""
-
-    accepted: int = 0
-    refused: int = 0
-    cancelled: int = 0
 
 
 class Postman:

@@ -2,11 +2,11 @@
 
 from itertools import groupby
 
-from pydantic import BaseModel
-
 from workers.contract import DeliverNotices, ScanExpiries
+from workers.contract.notices import Scanned
 from workers.jobs.enqueue import enqueue_many
 from workers.jobs.running import RunningJob
+from workers.notifications.ends import announce_ends
 from workers.notifications.planning import (
     assign_to_jobs,
     digests_to_deliver,
@@ -18,21 +18,11 @@ _DIGESTS_PER_STEP = 10_000
 _DIGESTS_PER_JOB = 50
 
 
-class Scanned(BaseModel):
-    """What a scan found: versions whose tier was due, notices planned, delivery jobs enqueued."""
-
-    versions: int
-    notices: int
-    tiers_nobody_hears: int
-    digests: int
-    delivery_jobs: int
-
-
 def scan_expiries(_request: ScanExpiries, job: RunningJob) -> Scanned:
     """Plan the notices that are due by now, then enqueue the delivery of every due digest.
 
-    Both halves read state, so a scan that was cut off, repeated or late leaves nothing out and does
-    nothing twice.
+    In between, announce the certificates that have ended. Every part reads state, so a scan that
+    was cut off, repeated or late leaves nothing out and does nothing twice.
     """
     versions = notices = unheard = 0
     while True:
@@ -44,6 +34,12 @@ def scan_expiries(_request: ScanExpiries, job: RunningJob) -> Scanned:
         unheard += planned.unheard
         job.report_progress(versions)
         if planned.versions < VERSIONS_PER_STEP:
+            break
+    while True:
+        job.stop_if_asked()
+        with job.checkpoint() as connection:
+            ended = announce_ends(connection, now=job.now, limit=VERSIONS_PER_STEP)
+        if ended < VERSIONS_PER_STEP:
             break
     digests = jobs = 0
     while True:

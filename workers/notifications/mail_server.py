@@ -2,11 +2,12 @@
 
 import ssl
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from pathlib import Path
 from typing import Literal, NoReturn, Self
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from workers.errors import InvalidRequestError, TransientError
+from workers.tls import client_context, is_this_machine
 
 Encryption = Literal["implicit", "required", "opportunistic", "none"]
 
@@ -47,13 +48,14 @@ class SmtpServer:
         return MailServerUnavailableError(f"The mail server {self} {what.rstrip('.')}.")
 
     @classmethod
-    def from_url(cls, url: str) -> Self:
+    def from_url(cls, url: str, *, authorities: Path | None = None) -> Self:
         """Read ``smtp[s]://user:password@host:port?tls=…&ca_file=…&timeout=…``.
 
         ``smtps`` is TLS from the first byte (port 465). ``smtp`` means STARTTLS, which ``tls``
         makes ``required`` (the default), ``opportunistic`` or ``none`` (the default on this machine
         itself); its port is 587 with a user and 25 without. Certificates are always verified:
-        against ``ca_file`` (PEM) or else what the system trusts. ``timeout`` is in seconds.
+        against ``ca_file`` (PEM) alone, or else against what the system trusts and the PEM file
+        ``authorities``. ``timeout`` is in seconds.
 
         Raises:
             InvalidRequestError: something is wrong with the URL; the text names the part of it and
@@ -68,6 +70,7 @@ class SmtpServer:
         parameters = _parameters(parts)
         user, password = _credentials(parts)
         encryption = _encryption(parts.scheme, host, parameters.get("tls"))
+        ca_file = parameters.get("ca_file")
         default_port = 465 if encryption == "implicit" else 587 if user else 25
         return cls(
             host=host,
@@ -76,7 +79,7 @@ class SmtpServer:
             user=user,
             password=password,
             timeout_seconds=_timeout(parameters.get("timeout")),
-            tls=None if encryption == "none" else _tls_context(parameters.get("ca_file")),
+            tls=None if encryption == "none" else _tls_context(ca_file, authorities),
         )
 
 
@@ -127,17 +130,10 @@ def _encryption(scheme: str, host: str, wanted: str | None) -> Encryption:
         case "smtp", "required" | "opportunistic" | "none":
             return wanted
         case "smtp", None:
-            return "none" if _is_this_machine(host) else "required"
+            return "none" if is_this_machine(host) else "required"
         case "smtp", _:
             _refuse("tls must be required, opportunistic or none")
     _refuse("must begin with smtp:// or smtps://")
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _timeout(text: str | None) -> float:
@@ -152,12 +148,10 @@ def _timeout(text: str | None) -> float:
     return seconds
 
 
-def _tls_context(ca_file: str | None) -> ssl.SSLContext:
+def _tls_context(ca_file: str | None, authorities: Path | None) -> ssl.SSLContext:
     if ca_file is None:
-        return ssl.create_default_context()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return client_context(authorities, besides_the_system=True)
     try:
-        context.load_verify_locations(ca_file)
-    except (OSError, ValueError):
+        return client_context(ca_file)
+    except ValueError:
         _refuse("ca_file must be a readable PEM file with at least one certificate")
-    return context

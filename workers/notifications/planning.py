@@ -171,7 +171,33 @@ recorded AS (
       FROM addressed
      GROUP BY version_id, tier_days
         ON CONFLICT DO NOTHING
-    RETURNING outcome
+    RETURNING version_id, tier_days, outcome
+),
+-- The most urgent tier that a version has reached, while it lasts; not again if the tier had been
+-- planned before for somebody who is no longer there.
+announced AS (
+    INSERT INTO keywright.announcement (kind, organization_id, subject, data)
+    SELECT 'certificate.expiring', version.organization_id,
+           'certificate/' || version.certificate_id,
+           jsonb_build_object('unique_name', certificate.unique_name,
+                              'version_number', version.version_number,
+                              'version_id', version.version_id,
+                              'tier_days', reached.tier_days, 'not_after', version.not_after,
+                              'days_left', floor(extract(epoch FROM version.not_after - %(now)s)
+                                                 / 86400)::integer)
+      FROM (SELECT version_id, min(tier_days) AS tier_days FROM recorded
+             WHERE outcome IN ('told', 'nobody') GROUP BY version_id) AS reached
+     CROSS JOIN LATERAL (
+           SELECT version_id, version_number, organization_id, certificate_id, not_after
+             FROM keywright.certificate_version
+            WHERE certificate_version.version_id = reached.version_id LIMIT 1) AS version
+     CROSS JOIN LATERAL (
+           SELECT unique_name FROM keywright.certificate
+            WHERE certificate.certificate_id = version.certificate_id LIMIT 1) AS certificate
+     WHERE version.not_after > %(now)s
+       AND NOT EXISTS (SELECT FROM keywright.notice
+                        WHERE notice.version_id = reached.version_id
+                          AND notice.tier_days = reached.tier_days)
 ),
 moved_on AS (
     UPDATE keywright.certificate_version AS version

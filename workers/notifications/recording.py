@@ -106,13 +106,31 @@ WITH ended AS (
        SET state = ended.final::keywright.digest_state
       FROM ended
      WHERE digest.digest_id = ended.digest_id AND ended.final IS NOT NULL
-    RETURNING digest.member_id, digest.local_day, ended.final
+    RETURNING digest.digest_id, digest.organization_id, digest.member_id, digest.local_day,
+              ended.final, ended.state, ended.code
+), told AS (
+    UPDATE keywright.notice
+       SET state = closed.final::keywright.notice_state
+      FROM closed
+     WHERE notice.member_id = closed.member_id AND notice.local_day = closed.local_day
+       AND notice.state = 'planned'
+    RETURNING closed.digest_id, notice.version_id, notice.tier_days
+), listed AS MATERIALIZED (
+    SELECT digest_id, jsonb_agg(jsonb_build_object('version_id', version_id,
+                                                   'tier_days', tier_days)
+                                ORDER BY version_id, tier_days) AS notices
+      FROM told GROUP BY digest_id
 )
-UPDATE keywright.notice
-   SET state = closed.final::keywright.notice_state
-  FROM closed
- WHERE notice.member_id = closed.member_id AND notice.local_day = closed.local_day
-   AND notice.state = 'planned'
+INSERT INTO keywright.announcement (kind, organization_id, subject, data)
+SELECT CASE WHEN closed.final = 'sent' THEN 'notice.delivered' ELSE 'notice.failed' END,
+       closed.organization_id, 'digest/' || closed.digest_id,
+       jsonb_build_object('digest_id', closed.digest_id, 'member_id', closed.member_id,
+                          'local_day', closed.local_day, 'channel', 'email',
+                          'notices', coalesce(listed.notices, '[]'))
+       || CASE WHEN closed.final = 'sent' THEN '{}'::jsonb
+               ELSE jsonb_build_object('because', closed.state, 'smtp_code', closed.code) END
+  FROM closed LEFT JOIN listed USING (digest_id)
+ ORDER BY closed.digest_id
 """
 
 _BEGIN = """

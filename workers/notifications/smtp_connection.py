@@ -7,6 +7,7 @@ import ssl
 
 from workers.notifications.mail_server import MailServerUnavailableError, SmtpServer
 from workers.notifications.plain_text import plain, shorten
+from workers.tls import distrust_in_words
 
 _MAX_REPLY_LENGTH = 200
 _PERMANENT = 500
@@ -59,7 +60,7 @@ def error_in_words(error: OSError) -> str:
         case smtplib.SMTPServerDisconnected() | TimeoutError():
             what = "did not answer in time"
         case ssl.SSLCertVerificationError():
-            what = f"has a certificate that is not trusted: {error.verify_message}"
+            what = distrust_in_words(error, "KEYWRIGHT_SMTP_URL")
         case ssl.SSLError():
             what = f"could not agree on TLS ({error.reason}); check smtp or smtps and the port"
         case socket.gaierror():

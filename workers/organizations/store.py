@@ -15,13 +15,17 @@ _NAME_RULE = "name: 1 to 80 characters on one line, without blanks at either end
 
 @dataclass(frozen=True, kw_only=True)
 class Organization:
-    """A tenant; ``members`` counts the active ones, ``certificates`` those not deleted."""
+    """A tenant; ``members`` counts the active ones, ``certificates`` those not deleted.
+
+    ``most_open_jobs`` is how many unfinished jobs other systems may have there at a time.
+    """
 
     organization_id: int
     name: str
     is_sandbox: bool
     time_zone: str
     sending_hour: int
+    most_open_jobs: int
     members: int
     certificates: int
 
@@ -98,12 +102,23 @@ def organization_id(connection: Connection, name: str) -> int:
     return int(row[0])
 
 
+def limit_open_jobs(connection: Connection, *, organization_id: int, most: int) -> None:
+    """Let other systems have so many unfinished jobs of an organization at a time, and no more."""
+    connection.execute(
+        """
+        UPDATE keywright.organization SET most_open_jobs = %(most)s
+         WHERE organization_id = %(organization_id)s
+        """,
+        {"organization_id": organization_id, "most": most},
+    )
+
+
 def list_organizations(connection: Connection) -> list[Organization]:
     """Return all organizations by name."""
     with connection.cursor(row_factory=class_row(Organization)) as cursor:
         return cursor.execute(
             """
-            SELECT organization_id, name, is_sandbox, time_zone, sending_hour,
+            SELECT organization_id, name, is_sandbox, time_zone, sending_hour, most_open_jobs,
                    (SELECT count(*) FROM keywright.member
                      WHERE member.organization_id = organization.organization_id AND active
                    ) AS members,

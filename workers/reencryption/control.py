@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from workers.contract import ConcludeReencryption, PrepareReencryption, WorkOnReencryption
+from workers.contract.announcements import ReencryptionCancelled
 from workers.database.pool import Connection
 from workers.encryption.registry import EncryptedField, find_field, list_fields
 from workers.errors import ConflictError, InvalidRequestError
@@ -13,6 +14,7 @@ from workers.keys.keyring import KeyRing
 from workers.reencryption import quarantine, ranges, store
 from workers.reencryption.options import RunOptions
 from workers.reencryption.store import Purpose, Run
+from workers.reencryption.telling import tell
 
 _MAY_START_FROM = {
     "reencrypt": ("encrypted", "encrypting"),
@@ -201,5 +203,9 @@ def cancel_run(connection: Connection, run_id: int) -> bool:
             {"run_id": run_id},
         )
         ranges.drop_open(connection, run_id)
-        store.announce_run(connection, "reencryption.cancelled", run, {})
+        tell(
+            connection,
+            ReencryptionCancelled(run_id=run_id, purpose=run.purpose),
+            organization_id=run.organization_id,
+        )
     return True

@@ -6,11 +6,14 @@ fence, says whether a value under it is left anywhere.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-
-from pydantic import BaseModel
 
 from workers.contract import DestroyMasterKey
+from workers.contract.announcements import (
+    DestructionCancelled,
+    DestructionScheduled,
+    MasterKeyDestroyed,
+)
+from workers.contract.keys import Destroyed
 from workers.database.pool import Connection
 from workers.encryption.connections import Connections
 from workers.encryption.fence import raise_fence
@@ -19,6 +22,7 @@ from workers.errors import ConflictError, InvalidRequestError, NotFoundError
 from workers.jobs.running import RunningJob
 from workers.keys import store as keys
 from workers.keys.states import State
+from workers.keys.telling import tell
 from workers.reencryption import store
 from workers.reencryption.at_work import wait_for_workers
 from workers.reencryption.census import count_by_key
@@ -50,12 +54,6 @@ class Need:
         return self.what if self.values is None else f"{self.what} ({self.values:,} values)"
 
 
-class Destroyed(BaseModel):
-    """Whether the job destroyed the key; else it was not to be destroyed any more, or not yet."""
-
-    destroyed: bool
-
-
 def schedule_destruction(
     connection: Connection,
     *,
@@ -71,7 +69,8 @@ def schedule_destruction(
         NotFoundError: there is no such key.
         ConflictError: it is active, or destroyed already.
     """
-    _set_time(connection, organization_id, number, at, {"actor": actor, "reason": reason})
+    told = DestructionScheduled(number=number, at=at, actor=actor, reason=reason)
+    _set_time(connection, organization_id, number, at, told)
 
 
 def cancel_destruction(
@@ -83,7 +82,8 @@ def cancel_destruction(
         NotFoundError: there is no such key.
         ConflictError: it is destroyed already.
     """
-    _set_time(connection, organization_id, number, None, {"actor": actor})
+    told = DestructionCancelled(number=number, actor=actor)
+    _set_time(connection, organization_id, number, None, told)
 
 
 def _set_time(
@@ -91,7 +91,7 @@ def _set_time(
     organization_id: int,
     number: int,
     at: datetime | None,
-    data: dict[str, Any],
+    told: DestructionCancelled | DestructionScheduled,
 ) -> None:
     place = {"organization_id": organization_id, "number": number, "at": at}
     with connection.transaction():
@@ -116,15 +116,7 @@ def _set_time(
             " WHERE organization_id = %(organization_id)s AND key_number = %(number)s",
             place,
         )
-        keys.announce(
-            connection,
-            "master_key.destruction_cancelled"
-            if at is None
-            else "master_key.destruction_scheduled",
-            organization_id=organization_id,
-            number=number,
-            data={**data, "at": None if at is None else at.isoformat()},
-        )
+        tell(connection, told, organization_id=organization_id)
 
 
 def evidence(
@@ -181,13 +173,7 @@ def destroy_master_key(request: DestroyMasterKey, job: RunningJob, *, tools: Too
         actor=f"job {job.job_id}",
         reason="its destruction was scheduled, and nothing needs it",
     )
-    keys.announce(
-        connection,
-        "master_key.destroyed",
-        organization_id=owner,
-        number=number,
-        data={"number": number},
-    )
+    tell(connection, MasterKeyDestroyed(number=number), organization_id=owner)
     tools.keyring.forget(owner, number)
     return Destroyed(destroyed=True)
 

@@ -4,10 +4,8 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import timedelta
-from typing import Literal
 
 import psycopg
-from pydantic import BaseModel
 
 from workers.contract import (
     ConcludeReencryption,
@@ -15,6 +13,7 @@ from workers.contract import (
     StartReencryption,
     WorkOnReencryption,
 )
+from workers.contract.reencryption import Begun, RunState
 from workers.encryption.registry import list_fields
 from workers.errors import InvalidRequestError, PermanentError, TransientError
 from workers.jobs.running import RunningJob
@@ -30,28 +29,20 @@ from workers.reencryption.rewriting import AT_WORK, RangeWorker, RunInterrupted
 from workers.reencryption.signals import Monitor
 from workers.reencryption.store import Run
 from workers.reencryption.tables import Table
+from workers.reencryption.telling import tell_progress
 from workers.reencryption.tools import Tools
 
 TURN_SECONDS = 300
 """How long one job works: a broker takes a job that never ends for a dead one."""
+
+_LOOK_AFTER_SECONDS = 10
+"""How often one job looks whether it is time to announce how far its run is."""
 
 # A range is free, and still locked by the last statement of a worker that died.
 _PATIENCE = timedelta(seconds=1)
 
 # What a person has to see to: the run waits for them, with the reason.
 _PAUSES = (PermanentError, psycopg.ProgrammingError, psycopg.DataError, psycopg.IntegrityError)
-
-
-class Begun(BaseModel):
-    """The run that a request led to."""
-
-    run_id: int
-
-
-class RunState(BaseModel):
-    """What has become of a run."""
-
-    state: Literal["starting", "rewriting", "verifying", "paused", "cancelled", "completed"]
 
 
 def start_reencryption(request: StartReencryption, job: RunningJob, *, tools: Tools) -> Begun:
@@ -116,6 +107,7 @@ def conclude_reencryption(
 def _take_a_turn(run: Run, job: RunningJob, tools: Tools) -> bool:
     """Work on ranges until none is left or the time is over; False: there was none to be had."""
     until = time.monotonic() + TURN_SECONDS
+    tell_at = time.monotonic() + _LOOK_AFTER_SECONDS
     options = RunOptions.from_json(run.options)
     with tools.ledger.connection() as connection:
         fields = {
@@ -150,6 +142,9 @@ def _take_a_turn(run: Run, job: RunningJob, tools: Tools) -> bool:
                     run, table, connection=data, monitor=monitor, job=job, tools=tools
                 )
             worker.work_on(piece)
+            if time.monotonic() >= tell_at:
+                tell_progress(tools.ledger, run.run_id)
+                tell_at = time.monotonic() + _LOOK_AFTER_SECONDS
     return True
 
 

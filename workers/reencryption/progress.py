@@ -68,7 +68,7 @@ def read_progress(connection: Connection, run_id: int) -> tuple[Run, Progress]:
         at=row[0],
         phase=_phase(run),
         done=here.rewritten,
-        total=_total(run, here.rewritten, is_check=is_check),
+        total=planned_total(run, here.rewritten, is_check=is_check),
         ranges=here.ranges,
         finished_ranges=here.finished,
         conflicts=written.conflicts,
@@ -85,7 +85,8 @@ def _phase(run: Run) -> Literal["starting", "rewriting", "verifying", "finished"
     return "finished"
 
 
-def _total(run: Run, done: int, *, is_check: bool) -> int | None:
+def planned_total(run: Run, done: int, *, is_check: bool) -> int | None:
+    """Return how many rows a run has to write, or to check; None before there is a plan."""
     if run.plan is None:
         return None
     planned = sum(table["rows" if is_check else "due_rows"] for table in run.plan["tables"])

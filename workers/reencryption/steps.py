@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from workers.contract.announcements import ReencryptionCompleted
 from workers.database.pool import Connection
 from workers.encryption.fence import raise_fence
 from workers.encryption.registry import EncryptedField, FieldState, list_fields, move_field
@@ -16,6 +17,7 @@ from workers.reencryption.ranges import NewRange
 from workers.reencryption.report import completion_report, wal_position
 from workers.reencryption.store import Run
 from workers.reencryption.tables import Table, by_table
+from workers.reencryption.telling import tell
 from workers.reencryption.tools import Tools
 
 FENCE_SECONDS = 20
@@ -256,11 +258,15 @@ def _complete(run: Run, job: RunningJob, tools: Tools, tables: list[Table], zero
         finished_at=job.now,
         report=report,
     )
-    store.announce_run(
+    tell(
         job.connection,
-        "reencryption.completed",
-        locked,
-        {"rewritten": report["rewritten"], "quarantined": in_quarantine},
+        ReencryptionCompleted(
+            run_id=run.run_id,
+            purpose=run.purpose,
+            rewritten=report["rewritten"],
+            quarantined=in_quarantine,
+        ),
+        organization_id=run.organization_id,
     )
 
 

@@ -190,22 +190,6 @@ def say_what_it_waits_for(connection: Connection, run_id: int, reason: str | Non
     )
 
 
-def announce_run(connection: Connection, kind: str, run: Run, data: Mapping[str, Any]) -> None:
-    """Write an announcement about a run, in the transaction of what it announces."""
-    connection.execute(
-        """
-        INSERT INTO keywright.announcement (kind, organization_id, subject, data)
-        VALUES (%(kind)s, %(organization_id)s, %(subject)s, %(data)s)
-        """,
-        {
-            "kind": kind,
-            "organization_id": run.organization_id,
-            "subject": f"reencryption-run/{run.run_id}",
-            "data": Jsonb({"run_id": run.run_id, "purpose": run.purpose, **data}),
-        },
-    )
-
-
 def slots_at_work(connection: Connection, run_id: int) -> set[int]:
     """Return the slots of a run whose jobs are not finished."""
     rows = connection.execute(

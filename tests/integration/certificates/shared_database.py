@@ -6,6 +6,7 @@ from itertools import count
 import psycopg
 import pytest
 
+from tests.integration.announcements.catalogue import announced_as_the_catalogue_says
 from tests.integration.certificates.issuance.workshop import Workshop, certificate_tools
 from tests.integration.jobs.workbench import Workbench
 from tests.servers.postgres import PostgresServer
@@ -18,7 +19,7 @@ _NUMBERS = count(1)
 @pytest.fixture(scope="module")
 def conninfo(postgres: PostgresServer) -> Iterator[str]:
     """Where to find the database."""
-    with postgres.database() as conninfo:
+    with postgres.database() as conninfo, announced_as_the_catalogue_says(conninfo):
         yield conninfo
 
 

@@ -33,6 +33,11 @@ def oldest_programs() -> Path:
 class PlainPostgres:
     """A server of its own on a unix socket, gone at the end of the ``with`` block."""
 
+    def prepare(self, cluster: Path) -> tuple[str, ...]:
+        """Change what is needed before the first start; return the server's further options."""
+        del cluster
+        return ()
+
     def __enter__(self) -> Self:
         programs = oldest_programs()
         self._folder = Path(tempfile.mkdtemp(prefix="kw-plain-pg-"))
@@ -47,9 +52,12 @@ class PlainPostgres:
             stdout=subprocess.DEVNULL,
         )
         socket = ("-c", f"unix_socket_directories={cluster}", "-c", "listen_addresses=")
+        options = self.prepare(cluster)
+        for path in cluster.iterdir():
+            identity.own(path)
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [*identity.prefix, programs / "postgres", "-D", cluster, *socket],
+                [*identity.prefix, programs / "postgres", "-D", cluster, *socket, *options],
                 stderr=log,
                 process_group=0,
             )

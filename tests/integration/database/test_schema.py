@@ -59,7 +59,7 @@ def acme(connection: Connection) -> Household:
 def test_an_empty_database_gets_the_schema_once(empty: Connection) -> None:
     assert schema_mark(empty) is None
     assert create_schema(empty)
-    assert schema_mark(empty) == "keywright schema version 3"
+    assert schema_mark(empty) == "keywright schema version 4"
     check_schema(empty)
     enqueue(empty, Ping())
     assert not create_schema(empty)

@@ -20,9 +20,9 @@ from workers.encryption.registry import (
 from workers.errors import ConflictError, NotFoundError
 
 OURS = "certificate.private_key"
-ALL_OURS = ["artifact.content", OURS, "handed_secret.value"]
+ALL_OURS = ["artifact.content", OURS, "handed_secret.value", "webhook_secret.value"]
 # By name, the card stands between them.
-WITH_CARD = [*ALL_OURS[:2], "customer.card", ALL_OURS[2]]
+WITH_CARD = [*ALL_OURS[:2], "customer.card", *ALL_OURS[2:]]
 
 CARD = FieldDefinition(
     field_name=FIELD,
@@ -49,7 +49,7 @@ def names(fields: list[EncryptedField]) -> list[str]:
 
 
 def test_our_own_private_keys_are_a_field_like_any_other(connection: Connection) -> None:
-    [_, ours, _] = list_fields(connection)
+    _, ours, *_ = list_fields(connection)
     assert (ours.field_name, ours.place) == (OURS, "keywright.certificate_version.private_key")
     assert ours.field_id == UUID("6b657977-7269-4768-8474-000000000001")
     assert ours.writes_ciphertext

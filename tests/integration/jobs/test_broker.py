@@ -86,7 +86,7 @@ def test_stopping_leaves_no_thread_behind(broker_url: str) -> None:
 
 
 def test_a_connection_has_a_heartbeat_and_is_not_patient_for_ever() -> None:
-    parameters = connection_parameters("amqp://u:p@h:1234/v?heartbeat=0")
+    parameters = connection_parameters("amqp://u:p@h:1234/v?heartbeat=0&tls=none")
     assert (parameters.host, parameters.port, parameters.virtual_host) == ("h", 1234, "v")
     assert parameters.heartbeat == HEARTBEAT_SECONDS
     assert parameters.blocked_connection_timeout == BLOCKED_SECONDS

@@ -7,8 +7,9 @@ import pytest
 from tests.integration.jobs.workbench import Workbench, count, take_over
 from tests.servers.waiting import until
 from workers.contract import Ping, PurgeJobs
+from workers.contract.maintenance import Purged
 from workers.database.pool import Connection
-from workers.jobs.housekeeping import Purged, ping, purge_jobs
+from workers.jobs.housekeeping import ping, purge_jobs
 from workers.jobs.inspection import cancel_job
 from workers.jobs.running import RunningJob
 
@@ -43,7 +44,7 @@ def test_what_went_well_or_was_cancelled_long_ago_is_deleted(
         finished(connection, 2, state, ago=timedelta(days=31))
         finished(connection, 1, state, ago=timedelta(days=29))
     job = workbench.execute(purge_jobs, PurgeJobs())
-    assert (job.state, job.result) == ("succeeded", {"jobs": 4})
+    assert (job.state, job.result) == ("succeeded", {"jobs": 4, "messages": 0})
     assert left(connection) == ["succeeded", "failed", "failed", "failed", "cancelled"]
 
 
@@ -54,7 +55,7 @@ def test_how_long_ago_is_the_choice_of_who_asks(
     finished(connection, 1, "succeeded", ago=timedelta(days=3))
     finished(connection, 1, "succeeded", ago=timedelta(days=3000))
     job = workbench.execute(purge_jobs, PurgeJobs(older_than_days=days))
-    assert job.result == {"jobs": deleted}
+    assert job.result == {"jobs": deleted, "messages": 0}
 
 
 def test_what_is_not_finished_stays_however_old(
@@ -65,7 +66,7 @@ def test_what_is_not_finished_stays_however_old(
         " SELECT 'test.plain', 'certificates', 1, at, at"
         " FROM (VALUES (now() - interval '9 years')) AS long_ago (at)"
     )
-    assert workbench.execute(purge_jobs, PurgeJobs()).result == {"jobs": 0}
+    assert workbench.execute(purge_jobs, PurgeJobs()).result == {"jobs": 0, "messages": 0}
     assert left(connection) == ["scheduled"]
 
 
@@ -74,7 +75,7 @@ def test_a_large_purge_goes_in_batches_with_progress(
 ) -> None:
     finished(connection, 5001, "succeeded", ago=timedelta(days=31))
     job = workbench.execute(purge_jobs, PurgeJobs())
-    assert job.result == {"jobs": 5001}
+    assert job.result == {"jobs": 5001, "messages": 0}
     assert job.progress is not None
     assert job.progress["done"] == 5001
     assert count(connection) == 1

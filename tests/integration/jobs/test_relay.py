@@ -13,7 +13,8 @@ from tests.servers.waiting import until
 from workers.contract import Queue
 from workers.database.pool import Connection, DatabaseUnavailableError, Pool
 from workers.jobs.hints import Hint
-from workers.jobs.relay import RelayLoop, broker_step, offer_some, offer_window, withdraw
+from workers.jobs.loop import Loop
+from workers.jobs.relay import broker_step, offer_some, offer_window, withdraw
 
 SECOND = timedelta(seconds=1)
 
@@ -220,7 +221,7 @@ def test_a_loop_goes_on_after_trouble(trouble: Exception) -> None:
             raise trouble
         return 0
 
-    loop = RelayLoop(step, name="relay")
+    loop = Loop(step, name="relay")
     loop.start()
     until(lambda: len(steps) >= 3, "the loop to go on", seconds=5)
     loop.stop()

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.announcements.catalogue import announced_as_the_catalogue_says
 from tests.integration.jobs.workbench import Workbench
 from tests.integration.keys.keyholder import Keyholder, keyholder
 from workers.database.pool import Connection, Pool, open_pool
@@ -29,6 +30,13 @@ def pool(conninfo: str) -> Iterator[Pool]:
     """The connections of a process that uses keys."""
     with open_pool(conninfo, size=4, name="keys") as pool:
         yield pool
+
+
+@pytest.fixture(autouse=True)
+def _as_the_catalogue_says(conninfo: str) -> Iterator[None]:
+    """Check what a test has had announced."""
+    with announced_as_the_catalogue_says(conninfo):
+        yield
 
 
 @pytest.fixture

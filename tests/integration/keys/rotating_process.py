@@ -14,9 +14,10 @@ from typing import Self
 
 from tests.integration.jobs.workbench import Workbench
 from workers.contract import RotateMasterKey
+from workers.contract.keys import RotationOutcome
 from workers.database.pool import connect, open_pool
 from workers.jobs.running import RunningJob
-from workers.keys.handlers import RotationOutcome, rotate_master_key
+from workers.keys.handlers import rotate_master_key
 from workers.keys.keyring import KeyRing
 from workers.keys.root_keys import RootKeys
 from workers.keys.root_keys.file import FileRootKey

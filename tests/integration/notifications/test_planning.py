@@ -49,6 +49,24 @@ def test_without_an_active_holder_administrators_are_told_at_every_tier(
     assert told(connection) == {("Adam", "web", days)}
 
 
+def test_rule_58_a_certificate_that_waits_to_be_signed_is_told_of_to_nobody(
+    connection: Connection,
+) -> None:
+    acme = household(connection)
+    acme.member("Adam", administrator=True)
+    version_id = acme.version("web", not_after=NOON + 300 * DAY)
+    connection.execute(
+        "UPDATE keywright.certificate_version SET not_before = NULL, not_after = NULL,"
+        " next_notice_at = NULL"
+    )
+    connection.execute("SELECT keywright.schedule_notices(ARRAY[%s]::bigint[])", [version_id])
+    plan(connection, NOON + 400 * DAY)
+    assert told(connection) == set()
+    assert outcomes(connection, version_id) == {}
+    with pytest.raises(psycopg.errors.CheckViolation, match="unusable_versions_are_silent"):
+        connection.execute("UPDATE keywright.certificate_version SET next_notice_at = now()")
+
+
 def test_who_is_both_gets_the_union_and_one_digest(connection: Connection) -> None:
     acme = household(connection)
     both = acme.member("Both", holder=True, administrator=True)

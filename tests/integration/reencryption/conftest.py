@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
+from tests.integration.announcements.catalogue import announced_as_the_catalogue_says
 from tests.integration.jobs.workbench import Workbench
 from tests.integration.reencryption.ground import Ground
 from tests.integration.reencryption.holding import Holding
@@ -17,6 +18,7 @@ def ground(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -
     """One database for all tests of this folder, and another without our schema: ``billing``."""
     with (
         postgres.database() as conninfo,
+        announced_as_the_catalogue_says(conninfo),
         postgres.database(schema=False) as other,
         open_pool(conninfo, size=8, name="stage") as pool,
         open_pool(conninfo, size=4, name="ledger", index_only=True) as ledger,

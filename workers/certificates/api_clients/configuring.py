@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from workers.certificates.announcing import announce
+from workers.announcements.store import announce
 from workers.certificates.api_clients.files import ClientRequest, client_files
 from workers.certificates.api_clients.identity import Identity
 from workers.certificates.api_clients.store import ClientVersion, find_client_version
 from workers.certificates.private_keys import PrivateKeys
 from workers.certificates.usages import add_usage, list_usages, move_usage
+from workers.contract.announcements import ApiClientConfigured
 from workers.database.pool import Connection
 from workers.errors import ConflictError
 
@@ -102,17 +103,16 @@ def configure_client(
             _register(connection, organization_id, version, place, now)
         announce(
             connection,
-            kind="api_client.configured",
+            ApiClientConfigured(
+                unique_name=version.unique_name,
+                version_number=version.version_number,
+                program=request.program.value,
+                private_key_left=identity.private_key is not None and request.key_file is None,
+                place=place,
+                by=by,
+            ),
             organization_id=organization_id,
             subject=f"certificate-version/{version.version_id}",
-            data={
-                "unique_name": version.unique_name,
-                "version_number": version.version_number,
-                "program": request.program.value,
-                "private_key_left": identity.private_key is not None and request.key_file is None,
-                "place": place,
-                "by": by,
-            },
         )
         # Last, so that no key leaves unrecorded but by the failure of this very commit.
         write(files)

@@ -1,20 +1,12 @@
 """``certificate.clean_up``."""
 
-from pydantic import BaseModel
-
 from workers.certificates.clean_up.store import delete_expired, find_expired, purge_deleted
 from workers.contract import CleanUpCertificates
+from workers.contract.certificate_policies import CleanedUp
 from workers.jobs.running import RunningJob
 
 BATCH = 500
 """Certificates per transaction."""
-
-
-class CleanedUp(BaseModel):
-    """How many certificates were deleted by policy, and how many are gone for good."""
-
-    deleted: int
-    purged: int
 
 
 def clean_up_certificates(_request: CleanUpCertificates, job: RunningJob) -> CleanedUp:

@@ -8,10 +8,11 @@ from uuid import UUID, uuid4
 
 from psycopg.pq import TransactionStatus
 
-from workers.certificates.announcing import announce
+from workers.announcements.store import announce
 from workers.certificates.handover import store
 from workers.certificates.handover.handed_secrets import check_word
 from workers.certificates.handover.store import ArtifactRow, Purpose, Refusal
+from workers.contract.announcements import ArtifactDeleted
 from workers.database.pool import Connection
 from workers.encryption import FieldCipher
 from workers.errors import ConflictError, InvalidRequestError, NotFoundError
@@ -202,10 +203,9 @@ def delete_artifact(
         drop_artifact(connection, organization_id=organization_id, artifact_id=artifact_id)
         announce(
             connection,
-            kind="artifact.deleted",
+            ArtifactDeleted(requested_by=actor),
             organization_id=organization_id,
             subject=f"artifact/{artifact_id}",
-            data={"requested_by": actor},
         )
 
 

@@ -1,20 +1,11 @@
 """``handover.purge``: nothing that was handed over stays longer than it was to."""
 
-from pydantic import BaseModel
-
 from workers.certificates.handover import store
-from workers.contract.keystores import PurgeHandover
+from workers.contract.keystores import PurgedHandover, PurgeHandover
 from workers.jobs.running import RunningJob
 
 _SECRETS_PER_STEP = 1000
 _ARTIFACTS_PER_STEP = 100
-
-
-class PurgedHandover(BaseModel):
-    """How many values and contents were removed."""
-
-    secrets: int
-    artifacts: int
 
 
 def purge_handover(_request: PurgeHandover, job: RunningJob) -> PurgedHandover:

@@ -2,14 +2,15 @@
 
 from datetime import datetime
 
-from workers.certificates.announcing import announce
+from workers.announcements.store import announce
 from workers.certificates.mutual_tls import store
+from workers.contract.announcements import MutualTlsDisabled, MutualTlsEnabled
 from workers.database.pool import Connection
 
 
 def enable(connection: Connection, *, organization_id: int, by: str, now: datetime) -> bool:
     """Switch mutual authentication on; return whether it was off."""
-    return _switch(connection, organization_id, since=now, kind="mutual_tls.enabled", by=by)
+    return _switch(connection, organization_id, since=now, told=MutualTlsEnabled(by=by))
 
 
 def disable(connection: Connection, *, organization_id: int, by: str) -> bool:
@@ -17,20 +18,23 @@ def disable(connection: Connection, *, organization_id: int, by: str) -> bool:
 
     Roots and client certificates stay as they are, and nobody accepts any of them meanwhile.
     """
-    return _switch(connection, organization_id, since=None, kind="mutual_tls.disabled", by=by)
+    return _switch(connection, organization_id, since=None, told=MutualTlsDisabled(by=by))
 
 
 def _switch(
-    connection: Connection, organization_id: int, *, since: datetime | None, kind: str, by: str
+    connection: Connection,
+    organization_id: int,
+    *,
+    since: datetime | None,
+    told: MutualTlsEnabled | MutualTlsDisabled,
 ) -> bool:
     with connection.transaction():
         is_news = store.switch(connection, organization_id, since=since)
         if is_news:
             announce(
                 connection,
-                kind=kind,
+                told,
                 organization_id=organization_id,
                 subject=f"organization/{organization_id}",
-                data={"by": by},
             )
     return is_news

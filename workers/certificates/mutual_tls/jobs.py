@@ -1,29 +1,11 @@
 """``mutual_tls.upload`` and ``mutual_tls.withdraw``."""
 
-from pydantic import AwareDatetime, BaseModel
-
 from workers.certificates.mutual_tls.uploading import upload_client
 from workers.certificates.mutual_tls.withdrawing import withdraw
 from workers.contract import JobRequest, UploadClientCertificate, WithdrawClientCertificate
+from workers.contract.mutual_tls import AcceptedClient, WithdrawnClient
 from workers.errors import InvalidRequestError
 from workers.jobs.running import RunningJob
-
-
-class AcceptedClient(BaseModel):
-    """The certificate that is accepted now, and what is to be known about it."""
-
-    unique_name: str
-    version_number: int
-    fingerprint: str
-    not_after: AwareDatetime
-    warnings: list[str]
-
-
-class WithdrawnClient(BaseModel):
-    """The versions that are accepted no longer."""
-
-    unique_name: str
-    version_numbers: list[int]
 
 
 def upload_client_certificate(request: UploadClientCertificate, job: RunningJob) -> AcceptedClient:

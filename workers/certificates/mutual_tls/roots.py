@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from workers.announcements.store import announce
 from workers.certificates import trusted_roots
-from workers.certificates.announcing import announce
 from workers.certificates.mutual_tls import store
 from workers.certificates.mutual_tls.client_checks import TrustedRoot
 from workers.certificates.mutual_tls.public_roots import public_roots
@@ -14,6 +14,7 @@ from workers.certificates.mutual_tls.store import ClientRow
 from workers.certificates.mutual_tls.withdrawing import lock_places, withdraw_rows
 from workers.certificates.reading.fields import read_certificate
 from workers.certificates.trusted_roots import RootRow
+from workers.contract.announcements import RootRemoved, RootTrusted
 from workers.database.pool import Connection
 from workers.errors import ConflictError, InvalidRequestError, NotFoundError
 
@@ -74,10 +75,9 @@ def add_roots(
         for each in added:
             announce(
                 connection,
-                kind="mutual_tls.root_trusted",
+                RootTrusted(subject=each.subject, is_public=each.is_public, by=added_by),
                 organization_id=organization_id,
                 subject=f"root/{each.fingerprint.hex()}",
-                data={"subject": each.subject, "is_public": each.is_public, "by": added_by},
             )
     return added
 
@@ -131,10 +131,9 @@ def remove_root(
         trusted_roots.delete_root(connection, organization_id, root.fingerprint)
         announce(
             connection,
-            kind="mutual_tls.root_removed",
+            RootRemoved(subject=root.subject, clients=len(clients), by=removed_by),
             organization_id=organization_id,
             subject=f"root/{root.fingerprint.hex()}",
-            data={"subject": root.subject, "clients": len(clients), "by": removed_by},
         )
     return root
 

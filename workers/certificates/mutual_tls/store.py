@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from psycopg.rows import class_row
 
 from workers.certificates.locking import lock_organization
@@ -166,27 +167,38 @@ def accept_client(
     uploaded_by: str,
     now: datetime,
 ) -> None:
-    """Accept a version from now on; one that was withdrawn is accepted again."""
-    connection.execute(
-        """
-        INSERT INTO keywright.mutual_tls_client
-               (organization_id, version_id, member_id, root_fingerprint, uploaded_by, uploaded_at)
-        VALUES (%(organization_id)s, %(version_id)s, %(member_id)s, %(root_fingerprint)s,
-                %(uploaded_by)s, %(now)s)
-            ON CONFLICT (version_id) DO UPDATE
-           SET member_id = excluded.member_id, root_fingerprint = excluded.root_fingerprint,
-               uploaded_by = excluded.uploaded_by, uploaded_at = excluded.uploaded_at,
-               withdrawn_at = NULL
-        """,
-        {
-            "organization_id": organization_id,
-            "version_id": version_id,
-            "member_id": member_id,
-            "root_fingerprint": root_fingerprint,
-            "uploaded_by": uploaded_by,
-            "now": now,
-        },
-    )
+    """Accept a version from now on; one that was withdrawn is accepted again.
+
+    Raises:
+        NotFoundError: the organization has no such member.
+    """
+    try:
+        connection.execute(
+            """
+            INSERT INTO keywright.mutual_tls_client
+                   (organization_id, version_id, member_id, root_fingerprint, uploaded_by,
+                    uploaded_at)
+            VALUES (%(organization_id)s, %(version_id)s, %(member_id)s, %(root_fingerprint)s,
+                    %(uploaded_by)s, %(now)s)
+                ON CONFLICT (version_id) DO UPDATE
+               SET member_id = excluded.member_id, root_fingerprint = excluded.root_fingerprint,
+                   uploaded_by = excluded.uploaded_by, uploaded_at = excluded.uploaded_at,
+                   withdrawn_at = NULL
+            """,
+            {
+                "organization_id": organization_id,
+                "version_id": version_id,
+                "member_id": member_id,
+                "root_fingerprint": root_fingerprint,
+                "uploaded_by": uploaded_by,
+                "now": now,
+            },
+        )
+    except psycopg.errors.ForeignKeyViolation:
+        raise NotFoundError(
+            f"member_id: the organization has no member {member_id}; `keywright member list` shows"
+            " who there is."
+        ) from None
 
 
 def withdraw_clients(

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from workers.announcements.store import announce
 from workers.certificates import trusted_roots
-from workers.certificates.announcing import announce
 from workers.certificates.mutual_tls import store
 from workers.certificates.mutual_tls.client_checks import CheckedClient, check_client
 from workers.certificates.mutual_tls.findings import UploadFault
@@ -16,6 +16,7 @@ from workers.certificates.recognition import known_certificates
 from workers.certificates.store import save_imported
 from workers.certificates.usages import add_usage
 from workers.certificates.versions import add_version
+from workers.contract.announcements import ClientAccepted
 from workers.database.pool import Connection
 
 
@@ -110,17 +111,16 @@ def upload_client(
         )
         announce(
             connection,
-            kind="mutual_tls.accepted",
+            ClientAccepted(
+                unique_name=name,
+                version_number=number,
+                fingerprint=found.fingerprint.hex(),
+                not_after=found.not_after,
+                member_id=member_id,
+                by=uploaded_by,
+            ),
             organization_id=organization_id,
             subject=f"certificate-version/{version_id}",
-            data={
-                "unique_name": name,
-                "version_number": number,
-                "fingerprint": found.fingerprint.hex(),
-                "not_after": found.not_after.isoformat(),
-                "member_id": member_id,
-                "by": uploaded_by,
-            },
         )
     return UploadedClient(
         unique_name=name,

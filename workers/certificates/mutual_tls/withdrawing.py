@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from workers.certificates.announcing import announce
+from workers.announcements.store import announce
 from workers.certificates.moving import LockedUsage, lock_usages
 from workers.certificates.mutual_tls import store
 from workers.certificates.mutual_tls.store import ClientRow
+from workers.contract.announcements import ClientWithdrawn
 from workers.database.pool import Connection
 from workers.errors import ConflictError, NotFoundError
 
@@ -72,15 +73,14 @@ def withdraw_rows(
     for each in rows:
         announce(
             connection,
-            kind="mutual_tls.withdrawn",
+            ClientWithdrawn(
+                unique_name=each.unique_name,
+                version_number=each.version_number,
+                fingerprint=each.fingerprint.hex(),
+                by=by,
+            ),
             organization_id=organization_id,
             subject=f"certificate-version/{each.version_id}",
-            data={
-                "unique_name": each.unique_name,
-                "version_number": each.version_number,
-                "fingerprint": each.fingerprint.hex(),
-                "by": by,
-            },
         )
 
 

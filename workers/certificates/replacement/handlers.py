@@ -1,7 +1,5 @@
 """``replacement.start``, ``replacement.advance`` and ``replacement.roll_back``."""
 
-from pydantic import BaseModel
-
 from workers.certificates.replacement.moves import Moved, advance, finish, roll_back
 from workers.certificates.replacement.plan import Place, StepState
 from workers.certificates.replacement.starting import (
@@ -14,35 +12,14 @@ from workers.certificates.tools import CertificateTools
 from workers.contract.replacement import (
     AdvanceReplacement,
     PlaceName,
+    PlacesMoved,
+    ReplacementStarted,
     RollBackReplacement,
     StartReplacement,
 )
 from workers.contract.request import JobRequest
 from workers.errors import InvalidRequestError
 from workers.jobs.running import RunningJob
-
-
-class ReplacementStarted(BaseModel):
-    """The replacement; without one, ``waits_for_signature``: upload the new version's chain first.
-
-    ``created`` False: the very same had been started before.
-    """
-
-    replacement_id: int | None
-    created: bool
-    waits_for_signature: bool
-    new_version: int | None
-    places: int
-    remarks: tuple[str, ...] = ()
-
-
-class PlacesMoved(BaseModel):
-    """How many places took the step, had taken it before, or are too far behind to take it."""
-
-    state: str
-    moved: int
-    there_already: int
-    too_early: int
 
 
 def start_replacement(

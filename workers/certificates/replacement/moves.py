@@ -23,7 +23,7 @@ from workers.certificates.replacement.successor import (
     Candidate,
     reason_against_use,
 )
-from workers.certificates.replacement.telling import tell, tell_moves
+from workers.certificates.replacement.telling import named, tell, tell_moves
 from workers.certificates.replacement_rows import (
     LockedReplacement,
     end_replacement,
@@ -34,6 +34,7 @@ from workers.certificates.replacement_rows import (
 )
 from workers.certificates.silencing import silence_replaced_versions
 from workers.certificates.versions import schedule_notices
+from workers.contract.announcements import CertificateReplaced, ReplacementRolledBack
 from workers.database.pool import Connection
 from workers.errors import ConflictError, TransientError
 
@@ -220,16 +221,12 @@ def _end(
         mark_as_not_replaced(connection, locked.old.version_id)
         schedule_notices(connection, [locked.old.version_id])
     silence_replaced_versions(connection, locked.old.certificate_id)
+    told = CertificateReplaced if state == "completed" else ReplacementRolledBack
     tell(
         connection,
-        kind="certificate.replaced"
-        if state == "completed"
-        else "certificate.replacement_rolled_back",
+        told(old=named(locked.old.ref), new=named(locked.new.ref), actor=actor),
         organization_id=locked.organization_id,
         replacement_id=locked.replacement_id,
-        old=locked.old.ref,
-        new=locked.new.ref,
-        data={"actor": actor},
     )
 
 

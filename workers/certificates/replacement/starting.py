@@ -5,13 +5,13 @@ from datetime import datetime
 
 from workers.certificates.candidates import find_successor, load_candidates
 from workers.certificates.issuance.drafts import Draft, Order, carry_out
-from workers.certificates.issuing import IssuedCertificate, keep, newest_version
+from workers.certificates.issuing import keep, newest_version
 from workers.certificates.ordering import order_rekey
 from workers.certificates.replacement.plan import VersionRef
 from workers.certificates.replacement.store import Started, start
 from workers.certificates.replacement_rows import find_in_the_way
 from workers.certificates.tools import CertificateTools
-from workers.contract.certificates import RekeyCertificate
+from workers.contract.certificates import IssuedCertificate, RekeyCertificate
 from workers.contract.replacement import StartReplacement
 from workers.database.pool import Connection
 from workers.errors import InvalidRequestError

@@ -12,13 +12,14 @@ from workers.certificates.candidates import find_outgoing, find_successor, load_
 from workers.certificates.moving import lock_certificates_of
 from workers.certificates.replacement.plan import VersionRef, deadlines
 from workers.certificates.replacement.successor import check_successor
-from workers.certificates.replacement.telling import tell
+from workers.certificates.replacement.telling import named, tell
 from workers.certificates.replacement_rows import (
     find_in_the_way,
     insert_replacement,
     mark_as_replaced,
 )
 from workers.certificates.silencing import silence_replaced_versions
+from workers.contract.announcements import ReplacementStarted
 from workers.database.pool import Connection
 from workers.errors import NotFoundError
 
@@ -125,16 +126,15 @@ def start(
             silence_replaced_versions(connection, outgoing.certificate_id)
             tell(
                 connection,
-                kind="certificate.replacement_started",
+                ReplacementStarted(
+                    old=named(outgoing.ref),
+                    new=named(successor.ref),
+                    places=len(kinds),
+                    switch_by=by.switch_by,
+                    actor=requested_by,
+                ),
                 organization_id=organization_id,
                 replacement_id=replacement_id,
-                old=outgoing.ref,
-                new=successor.ref,
-                data={
-                    "places": len(kinds),
-                    "switch_by": by.switch_by.isoformat(),
-                    "actor": requested_by,
-                },
             )
     return Started(
         replacement_id=replacement_id,

@@ -1,30 +1,33 @@
 """What is announced of replacements: ids, names and dates."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from workers.certificates.announcing import announce, announce_many
+from workers.announcements.store import announce, announce_many
 from workers.certificates.replacement.plan import Place, StepState, VersionRef, uses_new
+from workers.contract.announcements import (
+    CertificateReplaced,
+    CertificateSwitched,
+    NamedVersion,
+    ReplacementMoved,
+    ReplacementRolledBack,
+    ReplacementStarted,
+)
 from workers.database.pool import Connection
 
 
 def tell(
     connection: Connection,
+    told: CertificateReplaced | ReplacementRolledBack | ReplacementStarted,
     *,
-    kind: str,
     organization_id: int,
     replacement_id: int,
-    old: VersionRef,
-    new: VersionRef,
-    data: Mapping[str, Any],
 ) -> None:
     """Announce what became of a replacement."""
     announce(
         connection,
-        kind=kind,
+        told,
         organization_id=organization_id,
         subject=f"replacement/{replacement_id}",
-        data={**_versions(old, new), **data},
     )
 
 
@@ -38,33 +41,27 @@ def tell_moves(
     moves: Sequence[tuple[Place, StepState, StepState]],
     actor: str,
 ) -> None:
-    """Announce where places have come from and to: ``certificate.switched`` if they use another."""
+    """Announce where places have come from and to: whether they use the other one, or not yet."""
     if moves:
         announce_many(
             connection,
-            organization_id=organization_id,
-            subject=f"replacement/{replacement_id}",
-            happened=[
-                (
-                    "certificate.switched"
-                    if uses_new(before) != uses_new(after)
-                    else "certificate.replacement_moved",
-                    {
-                        **_versions(old, new),
-                        "place_kind": place.kind,
-                        "place": place.name,
-                        "from": before.value,
-                        "to": after.value,
-                        "actor": actor,
-                    },
+            [
+                (CertificateSwitched if uses_new(before) != uses_new(after) else ReplacementMoved)(
+                    old=named(old),
+                    new=named(new),
+                    place_kind=place.kind,
+                    place=place.name,
+                    from_=before.value,
+                    to=after.value,
+                    actor=actor,
                 )
                 for place, before, after in moves
             ],
+            organization_id=organization_id,
+            subject=f"replacement/{replacement_id}",
         )
 
 
-def _versions(old: VersionRef, new: VersionRef) -> dict[str, Any]:
-    return {
-        "old": {"unique_name": old.unique_name, "version_number": old.version_number},
-        "new": {"unique_name": new.unique_name, "version_number": new.version_number},
-    }
+def named(version: VersionRef) -> NamedVersion:
+    """Return a version as announcements name it."""
+    return NamedVersion(unique_name=version.unique_name, version_number=version.version_number)

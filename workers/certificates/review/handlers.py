@@ -2,28 +2,16 @@
 
 from datetime import timedelta
 
-from pydantic import BaseModel
-
 from workers.certificates.replacements import announce_overdue
 from workers.certificates.review.store import rekeys_due, replacements_due
 from workers.contract import RekeyCertificate, ReviewCertificates, StartReplacement
+from workers.contract.certificate_policies import Reviewed
 from workers.jobs.due import MOST_AT_ONCE, DueJob, enqueue_due
 from workers.jobs.enqueue import enqueue
 from workers.jobs.running import RunningJob
 
 LOOK_AGAIN = timedelta(minutes=1)
 """So soon after asking for new key pairs, a review finds the places that are to follow."""
-
-
-class Reviewed(BaseModel):
-    """How many jobs a review asked for that nobody had asked for yet.
-
-    ``overdue`` counts the places whose next step was late, and that it announced.
-    """
-
-    rekeys: int
-    replacements: int
-    overdue: int
 
 
 def review_certificates(_request: ReviewCertificates, job: RunningJob) -> Reviewed:

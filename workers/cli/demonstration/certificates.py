@@ -19,6 +19,7 @@ from workers.certificates.saml.store import add_configuration, find_configuratio
 from workers.certificates.tools import CertificateTools
 from workers.cli.demonstration.authority import sign_request
 from workers.cli.output import console
+from workers.cli.session import operator
 from workers.composition import certificate_tools
 from workers.contract import GenerateCertificate
 from workers.contract.certificates import Subject
@@ -47,7 +48,7 @@ def issue_and_replace(
     console.print(f"\n[bold]{organization}: certificates, a keystore and SAML sign-on[/bold]")
     owner = organization_id(connection, organization)
     now = database_clock(connection)
-    with open_pool(conninfo, size=2, name="demo certificates") as pool:
+    with open_pool(conninfo, size=2, name="demo certificates", acting=operator()) as pool:
         tools = certificate_tools(KeyRing(pool, root_keys), pool)
         _configure_sign_on(connection, tools, owner, now)
         successor = _make_signed(connection, tools, owner, now)

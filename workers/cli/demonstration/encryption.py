@@ -14,6 +14,7 @@ from workers.cli.demonstration.patients import (
 from workers.cli.output import console
 from workers.cli.reencryption_progress import watch
 from workers.cli.reencryption_report import print_report, say_end
+from workers.cli.session import operator
 from workers.database.pool import Connection, Pool, open_pool
 from workers.encryption import FieldCipher
 from workers.encryption.connections import Connections
@@ -72,7 +73,7 @@ def rotate_and_reencrypt(
     """
     console.print(f"\n[bold]{organization}: encrypted fields and a new master key[/bold]")
     owner = organization_id(connection, organization)
-    with open_pool(conninfo, size=2, name="demo keys") as pool:
+    with open_pool(conninfo, size=2, name="demo keys", acting=operator()) as pool:
         keyring = KeyRing(pool, root_keys)
         left = unfinished_run(connection, owner)
         if left is not None and resume_run(connection, left):

@@ -10,7 +10,6 @@ from psycopg.rows import dict_row
 from tests.integration.jobs.workbench import Workbench
 from workers import composition
 from workers.certificates import issuing
-from workers.certificates.issuing import IssuedCertificate
 from workers.certificates.issuing_jobs import (
     copy_certificate,
     generate_certificate,
@@ -19,7 +18,12 @@ from workers.certificates.issuing_jobs import (
 from workers.certificates.listing import CertificateRow, list_certificates
 from workers.certificates.private_keys import PrivateKey
 from workers.certificates.tools import CertificateTools
-from workers.contract.certificates import CopyCertificate, GenerateCertificate, RekeyCertificate
+from workers.contract.certificates import (
+    CopyCertificate,
+    GenerateCertificate,
+    IssuedCertificate,
+    RekeyCertificate,
+)
 from workers.contract.request import JobRequest
 from workers.database.pool import Connection, Pool, database_clock
 from workers.jobs.enqueue import enqueue

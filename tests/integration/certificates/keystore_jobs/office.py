@@ -136,6 +136,10 @@ class Office:
             expires_at=self.now + stay,
         )
 
+    def secret(self, value: str = PASSWORD) -> str:
+        """Hand a secret over, and return what names it among a job's arguments."""
+        return str(self.hand(value))
+
     def bring(self, content: bytes, *, stay: timedelta = HOUR, by: str = ASKER) -> UUID:
         """Hand a keystore in."""
         return keep_artifact(

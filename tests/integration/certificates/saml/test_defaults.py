@@ -13,6 +13,7 @@ from workers.certificates.retired_defaults import (
     SwitchedConfigurations,
     enable_multiple,
     organizations_on_default,
+    reinstate_default,
     replace_default,
     retire_default,
 )
@@ -160,6 +161,25 @@ def test_rule_65_the_retired_default_is_replaced_everywhere(
     for organization in (acme, globex):
         assert replace(organization).names == ("Okta",)
     assert organizations_on_default(acme.connection) == []
+
+
+def test_a_default_that_was_retired_by_mistake_may_be_selected_again(
+    on_default: ServiceProvider,
+) -> None:
+    def reinstate() -> int:
+        return reinstate_default(
+            on_default.connection,
+            organization_id=on_default.organization_id,
+            certificate=VersionRef(unique_name="proxy"),
+            now=on_default.now,
+        )
+
+    assert organizations_on_default(on_default.connection) == [on_default.organization_id]
+    assert reinstate() == 1
+    assert organizations_on_default(on_default.connection) == []
+    assert tried(on_default, works=True) == "works"
+    with pytest.raises(ConflictError, match="proxy is no retired default"):
+        reinstate()
 
 
 def test_rule_66_a_configuration_is_switched_tried_and_done(on_default: ServiceProvider) -> None:

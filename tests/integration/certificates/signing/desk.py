@@ -8,10 +8,11 @@ import pytest
 from tests.integration.certificates.issuance.workshop import ASKER, Workshop
 from tests.integration.certificates.signing.openssl_authority import OpensslAuthority
 from workers.certificates.downloading import download_request
-from workers.certificates.issuing import IssuedCertificate
 from workers.certificates.reading.contents import read_certificates
 from workers.certificates.signing.refusal import ChainRefusedError
-from workers.certificates.uploading import Prepared, Upload, UploadedChain, check, keep, prepare
+from workers.certificates.uploading import Prepared, Upload, check, keep, prepare
+from workers.contract.certificates import IssuedCertificate
+from workers.contract.chains import UploadedChain
 
 SERVER = {"profile": "tls_server", "alternative_names": {"dns": ["www.example.org"]}}
 

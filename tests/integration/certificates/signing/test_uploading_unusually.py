@@ -14,7 +14,8 @@ from workers.certificates.key_versions import load_key_versions, load_owner
 from workers.certificates.making import NewCertificate, NewVersion, add_certificates
 from workers.certificates.reading.chains import with_chain
 from workers.certificates.reading.fields import read_certificate
-from workers.certificates.uploading import UploadedChain, keep
+from workers.certificates.uploading import keep
+from workers.contract.chains import UploadedChain
 from workers.database.pool import Connection
 
 

@@ -1,0 +1,3 @@
+from tests.integration.abuse.conftest import tenants
+
+__all__ = ["tenants"]

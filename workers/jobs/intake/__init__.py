@@ -1,0 +1,1 @@
+"""The AMQP door: requests as CloudEvents, each taken in once or refused with its reason."""

@@ -179,8 +179,12 @@ CREATE TABLE keywright.job (
 CREATE UNIQUE INDEX job_is_unique_while_unfinished
     ON keywright.job (kind, organization_id, unique_key) NULLS NOT DISTINCT
     WHERE unique_key IS NOT NULL AND state IN ('scheduled', 'ready', 'running');
--- The relay: what is due, per queue and organization, oldest first.
-CREATE INDEX job_scheduled ON keywright.job (queue, organization_id, run_at, job_id) WHERE state = 'scheduled';
+-- The relay: whether anything is due in a queue. Written so that it serves this question alone: with
+-- an empty table's statistics, it would seem as good as the next one for what that is for.
+CREATE INDEX job_due ON keywright.job (queue, (run_at AT TIME ZONE 'UTC')) WHERE state = 'scheduled';
+-- And what is each organization's, oldest first; 0 stands for keywright itself.
+CREATE INDEX job_scheduled ON keywright.job (queue, coalesce(organization_id, 0), run_at, job_id)
+    WHERE state = 'scheduled';
 -- The relay: how much is out there already, and which hints must have been lost.
 CREATE INDEX job_ready ON keywright.job (queue, hinted_at) WHERE state = 'ready';
 -- How many jobs of requesters an organization has open.
@@ -1400,6 +1404,9 @@ CREATE TABLE keywright.webhook_secret (
     FOREIGN KEY (organization_id, endpoint_id)
         REFERENCES keywright.webhook_endpoint (organization_id, endpoint_id) ON DELETE CASCADE
 );
+CREATE UNIQUE INDEX one_secret_of_a_webhook_is_the_newest
+    ON keywright.webhook_secret (endpoint_id) WHERE expires_at IS NULL;
+CREATE INDEX webhook_secret_expires_at ON keywright.webhook_secret (expires_at);
 CREATE INDEX webhook_secret_endpoint ON keywright.webhook_secret (endpoint_id);
 INSERT INTO keywright.encrypted_field
        (field_id, field_name, table_schema, table_name, column_name, column_type, key_columns,
@@ -1419,15 +1426,61 @@ CREATE TABLE keywright.webhook_delivery (
     announcement_id  bigint      NOT NULL REFERENCES keywright.announcement ON DELETE CASCADE,
     state            keywright.webhook_state NOT NULL DEFAULT 'waiting',
     attempt          smallint    NOT NULL DEFAULT 0,
+    waits_since      timestamptz NOT NULL DEFAULT now(),  -- given up some days after
     next_at          timestamptz NOT NULL DEFAULT now(),
     last_status      smallint,                            -- of HTTP; NULL: no answer
     last_error       text,
     finished_at      timestamptz,
-    PRIMARY KEY (endpoint_id, announcement_id)
+    PRIMARY KEY (endpoint_id, announcement_id),
+    CONSTRAINT finished_deliveries_have_an_end CHECK ((state = 'waiting') = (finished_at IS NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX webhook_delivery_waiting
     ON keywright.webhook_delivery (endpoint_id, announcement_id) WHERE state = 'waiting';
 CREATE INDEX webhook_delivery_announcement ON keywright.webhook_delivery (announcement_id);
+-- What failed and is tried again later: it holds back what came after it.
+CREATE INDEX webhook_delivery_failing
+    ON keywright.webhook_delivery (endpoint_id, announcement_id) WHERE state = 'waiting' AND attempt > 0;
+-- What waits for too long.
+CREATE INDEX webhook_delivery_waits_since ON keywright.webhook_delivery (waits_since) WHERE state = 'waiting';
+
+-- Whatever is announced is to be sent to the endpoints that want it, from the same commit on. A test is
+-- for the endpoint that is tested. That telling one failed is not told: there would be no end to it.
+CREATE FUNCTION keywright.call_webhooks() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO keywright.webhook_delivery (endpoint_id, announcement_id)
+    SELECT endpoint.endpoint_id, announced.announcement_id
+      FROM announced
+      JOIN keywright.webhook_endpoint AS endpoint USING (organization_id)
+     WHERE endpoint.disabled_at IS NULL
+       AND CASE
+           WHEN announced.kind = 'webhook.tested'
+           THEN announced.data ->> 'endpoint_id' = endpoint.endpoint_id::text
+           WHEN announced.kind = 'job.failed' AND announced.data ->> 'kind' = 'webhook.deliver'
+           THEN false
+           ELSE endpoint.kinds = '{}' OR announced.kind = ANY (endpoint.kinds)
+                OR split_part(announced.kind, '.', 1) || '.*' = ANY (endpoint.kinds)
+           END;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER webhooks_are_called AFTER INSERT ON keywright.announcement
+    REFERENCING NEW TABLE AS announced
+    FOR EACH STATEMENT EXECUTE FUNCTION keywright.call_webhooks();
+
+-- What can be sent now. In what happened to one subject nothing overtakes: while one is to be tried again
+-- later, what came after it waits. Other subjects go on.
+CREATE VIEW keywright.webhook_due AS
+SELECT delivery.endpoint_id, announcement_id, delivery.attempt, delivery.waits_since
+  FROM keywright.webhook_delivery AS delivery
+  JOIN keywright.announcement USING (announcement_id)
+ WHERE delivery.state = 'waiting' AND delivery.next_at <= now()
+   AND announcement_id <= keywright.settled_announcement()
+   AND NOT EXISTS (
+       SELECT FROM keywright.webhook_delivery AS failing
+         JOIN keywright.announcement AS former ON former.announcement_id = failing.announcement_id
+        WHERE failing.endpoint_id = delivery.endpoint_id AND failing.announcement_id < delivery.announcement_id
+          AND failing.state = 'waiting' AND failing.attempt > 0 AND failing.next_at > now()
+          AND former.subject = announcement.subject);
 
 
 -- ---------------------------------------------------------------------------------- audit record --
@@ -1446,7 +1499,8 @@ CREATE TABLE keywright.audit_entry (
     object           text        NOT NULL,                -- certificate/12
     before           jsonb,                               -- ids, names, dates and states; never a secret
     after            jsonb,
-    reason           text
+    reason           text,
+    CONSTRAINT entries_have_a_time CHECK (isfinite(occurred_at))  -- or nobody could read or link them
 );
 CREATE INDEX audit_entry_organization ON keywright.audit_entry (organization_id, entry_id);
 CREATE INDEX audit_entry_object ON keywright.audit_entry (object, entry_id);
@@ -1490,97 +1544,179 @@ BEGIN ATOMIC
     VALUES (audit.action, audit.object, audit.organization_id, audit.before, audit.after, audit.reason);
 END;
 
--- Records what a statement has changed. Arguments: the noun of action and object, the columns that
--- name the object, the columns that are copied (no secret, no ciphertext, no address), and one that
--- says why, or none. An update that leaves the copied columns as they were is no entry.
-CREATE FUNCTION keywright.record_change() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    keys    text[] := string_to_array(TG_ARGV[1], ',');
-    copied  text[] := string_to_array(TG_ARGV[2], ',');
-    owned   boolean := EXISTS (SELECT FROM pg_attribute WHERE attrelid = TG_RELID
-                                  AND attname = 'organization_id' AND NOT attisdropped);
-    picked  text;
-    paired  text;
-BEGIN
-    SELECT string_agg(format('%L, each.%I', name, name), ', ' ORDER BY position),
-           (SELECT string_agg(format('each.%1$I = former.%1$I', key), ' AND ') FROM unnest(keys) AS key)
-      INTO picked, paired
-      FROM unnest(copied) WITH ORDINALITY AS column_name (name, position);
-    EXECUTE format(
-        CASE TG_OP
-        WHEN 'INSERT' THEN $sql$
-            INSERT INTO keywright.audit_entry (action, object, organization_id, after, reason)
-            SELECT %1$L, %2$L || concat_ws('/', %3$s), %4$s, jsonb_build_object(%5$s), %6$s FROM latter AS each $sql$
-        WHEN 'DELETE' THEN $sql$
-            INSERT INTO keywright.audit_entry (action, object, organization_id, before)
-            SELECT %1$L, %2$L || concat_ws('/', %3$s), %4$s, jsonb_build_object(%5$s) FROM former AS each $sql$
-        ELSE $sql$
-            INSERT INTO keywright.audit_entry (action, object, organization_id, before, after, reason)
-            SELECT %1$L, object, organization_id, before, after, reason
-              FROM (SELECT %2$L || concat_ws('/', %3$s) AS object, %4$s AS organization_id, %6$s AS reason,
-                           jsonb_build_object(%5$s) AS after, jsonb_build_object(%7$s) AS before
-                      FROM latter AS each JOIN former ON %8$s) AS changed
-             WHERE before <> after $sql$
-        END,
-        format('%s.%s', TG_ARGV[0], lower(replace(TG_OP, 'INSERT', 'CREATE'))),
-        replace(TG_ARGV[0], '_', '-') || '/',
-        (SELECT string_agg(format('each.%I', key), ', ') FROM unnest(keys) AS key),
-        CASE WHEN owned THEN 'each.organization_id' ELSE 'NULL::bigint' END,
-        picked,
-        CASE WHEN TG_ARGV[3] <> '' THEN format('each.%I', TG_ARGV[3]) ELSE 'NULL::text' END,
-        replace(picked, 'each.', 'former.'),
-        paired);
-    RETURN NULL;
-END $$;
-
--- What is recorded, table by table.
+-- What is recorded, table by table: the noun of action and object; the columns that name the object;
+-- the columns that are copied; those of which only is said that they changed (addresses, and what may
+-- hold a secret); the column that says why; and the verbs where they are not create, update and
+-- delete, as SQL. An update that leaves all these columns as they were is no entry. What is copied
+-- stays for good, so it is ids, names, dates and states, and no secret, ciphertext or address.
+-- Each table gets a trigger function of its own, since what is planned once costs a fifth of what is
+-- planned at every call; and it looks at whole statements, so that bulk changes stay cheap.
 DO $$
 DECLARE
-    each record;
+    each       record;
+    named      text;
+    whose      text;
+    before     text;
+    after      text;
+    change     text;
+    statements text[];
 BEGIN
     FOR each IN SELECT * FROM (VALUES
-        ('organization', 'organization', 'organization_id', 'name,is_sandbox,time_zone,sending_hour,mutual_tls_since,most_open_jobs', ''),
-        ('member', 'member', 'member_id', 'name,profile,permissions,active,time_zone', ''),
-        ('requester', 'requester', 'requester_id', 'name,broker_user,database_role,disabled_at', ''),
-        ('requester_grant', 'grant', 'requester_id,organization_id,kind', 'requester_id,kind', ''),
-        ('certificate', 'certificate', 'certificate_id', 'unique_name,label,kind,private_key_exportable,deleted_at,purge_at', ''),
-        ('certificate_version', 'certificate_version', 'version_id', 'certificate_id,version_number,serial,fingerprint,key_algorithm,not_after,public_key_hash,replaced_at,acknowledged_at', ''),
-        ('usage', 'usage', 'usage_id', 'version_id,place_kind,place', ''),
-        ('certificate_policy', 'certificate_policy', 'organization_id', 'rekey_days_before,delete_expired_after_days,grace_days', ''),
-        ('replacement', 'replacement', 'replacement_id', 'old_version_id,new_version_id,state,requested_by,finished_by', 'reason'),
-        ('replacement_step', 'replacement_step', 'replacement_id,place_kind,place', 'state,overlap_by,switch_by,retire_by,changed_by', ''),
-        ('saml_configuration', 'saml_configuration', 'saml_configuration_id', 'name,entity_id,assertion_consumer_url,check_state', ''),
-        ('saml_multiple', 'saml_multiple', 'organization_id', 'enabled_by', ''),
-        ('retired_default', 'retired_default', 'fingerprint', 'subject,retired_by', ''),
-        ('trusted_root', 'trusted_root', 'organization_id,fingerprint', 'subject,not_after,is_public,added_by', ''),
-        ('mutual_tls_client', 'mutual_tls_client', 'version_id', 'member_id,uploaded_by,withdrawn_at', ''),
-        ('handed_secret', 'handed_secret', 'secret_id', 'purpose,handed_by,expires_at,used_at,gone_at', ''),
-        ('artifact', 'artifact', 'artifact_id', 'purpose,file_name,size_bytes,sha256,requested_by,expires_at,gone_at', ''),
-        ('artifact_fetch', 'artifact_fetch', 'artifact_id,fetch_id', 'actor,refused_because', ''),
-        ('master_key', 'master_key', 'organization_id,key_number', 'state,state_actor,origin,check_value,destroy_at', 'state_reason'),
-        ('master_key_wrap', 'master_key_wrap', 'master_key_id,root_key', 'wrapped_at', ''),
-        ('rotation_policy', 'rotation_policy', 'organization_id', 'every_days,reencrypt', ''),
-        ('sealing_key', 'sealing_key', 'sealing_key_id', 'created_at,opens_until,gone_at', ''),
-        ('sealing_key_wrap', 'sealing_key_wrap', 'sealing_key_id,root_key', 'wrapped_at', ''),
-        ('encrypted_field', 'encrypted_field', 'field_id', 'field_name,connection_name,table_schema,table_name,column_name,mask_type,mask_character,state', ''),
-        ('reencryption_run', 'reencryption_run', 'run_id', 'purpose,field_ids,target_number,state,requested_by', ''),
-        ('quarantine', 'quarantine', 'quarantine_id', 'field_id,class,key_number,resolved_at', ''),
-        ('tier', 'tier', 'tier_days', 'audience,life_divisor', ''),
-        ('webhook_endpoint', 'webhook_endpoint', 'endpoint_id', 'name,kinds,allow_private,disabled_at', ''),
-        ('webhook_secret', 'webhook_secret', 'webhook_secret_id', 'endpoint_id,created_at,expires_at', '')
-    ) AS audited (table_name, noun, keys, copied, reason) LOOP
-        EXECUTE format('CREATE TRIGGER creations_are_recorded AFTER INSERT ON keywright.%I'
-                       ' REFERENCING NEW TABLE AS latter FOR EACH STATEMENT'
-                       ' EXECUTE FUNCTION keywright.record_change(%L, %L, %L, %L)',
-                       each.table_name, each.noun, each.keys, each.copied, each.reason);
-        EXECUTE format('CREATE TRIGGER changes_are_recorded AFTER UPDATE ON keywright.%I'
-                       ' REFERENCING OLD TABLE AS former NEW TABLE AS latter FOR EACH STATEMENT'
-                       ' EXECUTE FUNCTION keywright.record_change(%L, %L, %L, %L)',
-                       each.table_name, each.noun, each.keys, each.copied, each.reason);
-        EXECUTE format('CREATE TRIGGER deletions_are_recorded AFTER DELETE ON keywright.%I'
-                       ' REFERENCING OLD TABLE AS former FOR EACH STATEMENT'
-                       ' EXECUTE FUNCTION keywright.record_change(%L, %L, %L, %L)',
-                       each.table_name, each.noun, each.keys, each.copied, each.reason);
+        ('organization', 'organization', '{organization_id}',
+         '{name,is_sandbox,time_zone,sending_hour,mutual_tls_since,most_open_jobs}', '{}', NULL, NULL, NULL, NULL),
+        ('member', 'member', '{member_id}', '{profile,permissions,active,time_zone}', '{name,email}', NULL, NULL,
+         $verb$CASE WHEN NOT was.permissions @> became.permissions THEN 'grant'
+                    WHEN NOT became.permissions @> was.permissions THEN 'revoke' ELSE 'update' END$verb$, NULL),
+        ('requester', 'requester', '{requester_id}', '{name,broker_user,database_role,disabled_at}', '{}', NULL, NULL,
+         $verb$CASE WHEN was.disabled_at IS NULL AND became.disabled_at IS NOT NULL THEN 'disable'
+                    WHEN was.disabled_at IS NOT NULL AND became.disabled_at IS NULL THEN 'enable'
+                    ELSE 'update' END$verb$, NULL),
+        ('requester_grant', 'grant', '{requester_id,organization_id,kind}', '{requester_id,kind}', '{}', NULL,
+         NULL, NULL, NULL),
+        ('certificate', 'certificate', '{certificate_id}',
+         '{unique_name,label,kind,private_key_exportable,deleted_at,purge_at}', '{made_from}', NULL,
+         $verb$CASE became.kind WHEN 'imported' THEN 'import' ELSE 'create' END$verb$,
+         $verb$CASE WHEN was.deleted_at IS NULL AND became.deleted_at IS NOT NULL THEN 'delete'
+                    WHEN was.deleted_at IS NOT NULL AND became.deleted_at IS NULL THEN 'restore'
+                    ELSE 'update' END$verb$, $verb$'purge'$verb$),
+        ('certificate_version', 'certificate_version', '{version_id}',
+         '{certificate_id,version_number,serial,fingerprint,key_algorithm,not_after,public_key_hash,replaced_at,acknowledged_at}',
+         '{}', NULL, NULL,
+         $verb$CASE WHEN was.fingerprint IS NULL AND became.fingerprint IS NOT NULL THEN 'upload'
+                    WHEN was.replaced_at IS NULL AND became.replaced_at IS NOT NULL THEN 'replace'
+                    WHEN was.acknowledged_at IS NULL AND became.acknowledged_at IS NOT NULL THEN 'acknowledge'
+                    ELSE 'update' END$verb$, $verb$'purge'$verb$),
+        ('usage', 'usage', '{usage_id}', '{version_id,place_kind,place}', '{}', NULL, NULL, NULL, NULL),
+        ('certificate_policy', 'certificate_policy', '{organization_id}',
+         '{rekey_days_before,delete_expired_after_days,grace_days}', '{}', NULL, NULL, NULL, NULL),
+        ('replacement', 'replacement', '{replacement_id}',
+         '{old_version_id,new_version_id,state,requested_by,finished_by,overlap_by,switch_by,retire_by}', '{}', 'reason',
+         NULL, $verb$CASE WHEN was.state = became.state THEN 'update' WHEN became.state = 'completed' THEN 'complete'
+                          WHEN became.state = 'rolled_back' THEN 'roll_back' ELSE 'update' END$verb$, NULL),
+        ('replacement_step', 'replacement_step', '{replacement_id,place_kind,place}',
+         '{state,overlap_by,switch_by,retire_by,changed_by}', '{}', NULL, NULL, NULL, NULL),
+        ('saml_configuration', 'saml_configuration', '{saml_configuration_id}',
+         '{name,entity_id,assertion_consumer_url,check_state}', '{}', NULL, NULL, NULL, NULL),
+        ('saml_multiple', 'saml_multiple', '{organization_id}', '{enabled_by}', '{}', NULL, $verb$'enable'$verb$, NULL, NULL),
+        ('retired_default', 'retired_default', '{fingerprint}', '{subject,retired_by}', '{}', NULL, NULL, NULL, NULL),
+        ('trusted_root', 'trusted_root', '{organization_id,fingerprint}', '{subject,not_after,is_public,added_by}', '{}',
+         NULL, NULL, NULL, NULL),
+        ('mutual_tls_client', 'mutual_tls_client', '{version_id}', '{member_id,root_fingerprint,uploaded_by,withdrawn_at}',
+         '{}', NULL, $verb$'upload'$verb$,
+         $verb$CASE WHEN was.withdrawn_at IS NULL AND became.withdrawn_at IS NOT NULL THEN 'withdraw'
+                    ELSE 'update' END$verb$, NULL),
+        ('handed_secret', 'handed_secret', '{secret_id}', '{purpose,handed_by,expires_at,used_at,gone_at}', '{}', NULL,
+         NULL, $verb$CASE WHEN was.used_at IS NULL AND became.used_at IS NOT NULL THEN 'use_up'
+                          WHEN was.gone_at IS NULL AND became.gone_at IS NOT NULL THEN 'expire'
+                          ELSE 'update' END$verb$, NULL),
+        ('artifact', 'artifact', '{artifact_id}',
+         '{purpose,file_name,size_bytes,sha256,requested_by,job_id,expires_at,gone_at}', '{}', NULL, NULL,
+         $verb$CASE WHEN was.gone_at IS NULL AND became.gone_at IS NOT NULL THEN 'delete' ELSE 'update' END$verb$,
+         $verb$'purge'$verb$),
+        ('artifact_fetch', 'artifact', '{artifact_id}', '{fetch_id,actor,refused_because}', '{}', NULL,
+         $verb$CASE WHEN became.refused_because IS NULL THEN 'fetch' ELSE 'refuse' END$verb$, NULL, NULL),
+        ('master_key', 'master_key', '{organization_id,key_number}', '{state,state_actor,origin,check_value,destroy_at}',
+         '{}', 'state_reason',
+         $verb$CASE became.origin WHEN 'uploaded' THEN 'upload' ELSE 'generate' END$verb$,
+         $verb$CASE WHEN was.state = became.state
+                    THEN CASE WHEN was.destroy_at IS NULL THEN 'schedule_destruction'
+                              WHEN became.destroy_at IS NULL THEN 'keep' ELSE 'update' END
+                    WHEN was.state = 'destroyed' THEN 'import'
+                    WHEN was.state = 'suspended' AND became.state = 'archived' THEN 'reinstate'
+                    WHEN became.state = 'archived' THEN 'archive'
+                    WHEN became.state = 'suspended' THEN 'suspend'
+                    WHEN became.state = 'compromised' THEN 'compromise'
+                    WHEN became.state = 'destroyed' THEN 'destroy'
+                    WHEN EXISTS (SELECT FROM keywright.master_key AS other
+                                  WHERE other.organization_id = became.organization_id
+                                    AND other.state IN ('archived', 'compromised')) THEN 'rotate'
+                    ELSE 'activate' END$verb$, NULL),
+        ('master_key_wrap', 'master_key_wrap', '{master_key_id,root_key}', '{wrapped_at}', '{}', NULL, NULL, NULL, NULL),
+        ('rotation_policy', 'rotation_policy', '{organization_id}', '{every_days,reencrypt}', '{}', NULL, NULL, NULL, NULL),
+        ('sealing_key', 'sealing_key', '{sealing_key_id}', '{created_at,opens_until,gone_at}', '{}', NULL, NULL,
+         $verb$CASE WHEN was.gone_at IS NULL AND became.gone_at IS NOT NULL THEN 'destroy'
+                    WHEN was.opens_until IS NULL AND became.opens_until IS NOT NULL THEN 'rotate'
+                    ELSE 'update' END$verb$, NULL),
+        ('sealing_key_wrap', 'sealing_key_wrap', '{sealing_key_id,root_key}', '{wrapped_at}', '{}', NULL, NULL, NULL, NULL),
+        ('encrypted_field', 'encrypted_field', '{field_id}',
+         '{field_name,connection_name,table_schema,table_name,column_name,key_columns,organization_column,mask_type,mask_character,state}',
+         '{}', NULL, $verb$'register'$verb$, NULL, $verb$'unregister'$verb$),
+        ('reencryption_run', 'reencryption_run', '{run_id}', '{purpose,field_ids,target_number,state,requested_by}',
+         '{options}', NULL, NULL,
+         $verb$CASE WHEN was.state = became.state THEN 'update' WHEN became.state = 'paused' THEN 'pause'
+                    WHEN became.state = 'cancelled' THEN 'cancel' WHEN became.state = 'completed' THEN 'complete'
+                    WHEN was.state = 'paused' THEN 'resume' ELSE 'update' END$verb$, NULL),
+        ('quarantine', 'quarantine', '{quarantine_id}', '{field_id,class,key_number,resolved_at}', '{}', NULL, NULL,
+         NULL, NULL),
+        ('tier', 'tier', '{tier_days}', '{audience,life_divisor}', '{}', NULL, NULL, NULL, NULL),
+        ('webhook_endpoint', 'webhook_endpoint', '{endpoint_id}', '{name,kinds,allow_private,disabled_at}', '{url}',
+         NULL, NULL,
+         $verb$CASE WHEN was.disabled_at IS NULL AND became.disabled_at IS NOT NULL THEN 'disable'
+                    WHEN was.disabled_at IS NOT NULL AND became.disabled_at IS NULL THEN 'enable'
+                    ELSE 'update' END$verb$, NULL),
+        ('webhook_secret', 'webhook_secret', '{webhook_secret_id}', '{endpoint_id,created_at,expires_at}', '{}', NULL,
+         NULL, $verb$CASE WHEN was.expires_at IS NULL AND became.expires_at IS NOT NULL THEN 'rotate'
+                          ELSE 'update' END$verb$, NULL)
+    ) AS audited (table_name, noun, keys, copied, noticed, reason, created, updated, deleted) LOOP
+        -- An update may change what names the row: its rows are then two entries, as if it were another.
+        SELECT format('%L || concat_ws(''/'', %s)', replace(each.noun, '_', '-') || '/',
+                      string_agg(format(CASE WHEN atttypid = 'bytea'::regtype
+                                             THEN 'encode(coalesce(became.%1$I, was.%1$I), ''hex'')'
+                                             ELSE 'coalesce(became.%1$I, was.%1$I)' END, key), ', ' ORDER BY position))
+          INTO named
+          FROM unnest(each.keys::text[]) WITH ORDINALITY AS named_by (key, position)
+          JOIN pg_attribute ON attrelid = ('keywright.' || each.table_name)::regclass AND attname = key;
+        whose := CASE WHEN EXISTS (SELECT FROM pg_attribute
+                                    WHERE attrelid = ('keywright.' || each.table_name)::regclass
+                                      AND attname = 'organization_id')
+                      THEN 'coalesce(became.organization_id, was.organization_id)' ELSE 'NULL::bigint' END;
+        SELECT format('jsonb_build_object(%s)', string_agg(format('%L, became.%I', name, name), ', ' ORDER BY position))
+          INTO after
+          FROM unnest(each.copied::text[]) WITH ORDINALITY AS copied (name, position);
+        before := replace(after, ' became.', ' was.');
+        -- Of these, an update says which.
+        SELECT coalesce(format(' || jsonb_strip_nulls(jsonb_build_object(''changed'', nullif(to_jsonb(array_remove('
+                               'ARRAY[%s]::text[], NULL)), ''[]''::jsonb)))',
+                               string_agg(format('CASE WHEN was.%1$I IS DISTINCT FROM became.%1$I THEN %1$L END', name), ', ')),
+                        '')
+          INTO change
+          FROM unnest(each.noticed::text[]) AS name;
+        statements := ARRAY[
+            format('SELECT %L || %s, %s, %s, NULL::jsonb, %s, %s FROM latter AS became CROSS JOIN (SELECT (NULL::keywright.%I).*) AS was',
+                   each.noun || '.', coalesce(each.created, '''create'''), named, whose, after,
+                   coalesce('became.' || each.reason, 'NULL::text'), each.table_name),
+            (SELECT format('SELECT %L || %s, %s, %s, CASE WHEN was.%s IS NOT NULL THEN %s END,'
+                           ' CASE WHEN became.%s IS NOT NULL THEN %s%s END, %s'
+                           ' FROM former AS was FULL JOIN latter AS became ON %s WHERE (%s) IS DISTINCT FROM (%s)',
+                           each.noun || '.', coalesce(each.updated, '''update'''), named, whose,
+                           (each.keys::text[])[1], before, (each.keys::text[])[1], after, change,
+                           coalesce('became.' || each.reason, 'NULL::text'),
+                           (SELECT string_agg(format('was.%1$I = became.%1$I', key), ' AND ') FROM unnest(each.keys::text[]) AS key),
+                           string_agg(format('was.%I', name), ', '), string_agg(format('became.%I', name), ', '))
+               FROM unnest(each.keys::text[] || each.copied::text[] || each.noticed::text[]) AS name),
+            format('SELECT %L || %s, %s, %s, %s, NULL::jsonb, NULL::text FROM former AS was CROSS JOIN (SELECT (NULL::keywright.%I).*) AS became',
+                   each.noun || '.', coalesce(each.deleted, '''delete'''), named, whose, before, each.table_name),
+            format('SELECT %L, %L, NULL::bigint, NULL::jsonb, NULL::jsonb, NULL::text',
+                   each.noun || '.truncate', replace(each.noun, '_', '-') || '/*')
+        ];
+        EXECUTE format(
+            'CREATE FUNCTION keywright.%I() RETURNS trigger LANGUAGE plpgsql SET timezone = ''UTC'' AS %L',
+            'record_' || each.table_name,
+            (SELECT format('BEGIN CASE TG_OP %s END CASE; RETURN NULL; END',
+                           string_agg(format('WHEN %L THEN INSERT INTO keywright.audit_entry'
+                                             ' (action, object, organization_id, before, after, reason) %s;',
+                                             operation, statement), ' '))
+               FROM unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'], statements) AS each (operation, statement)));
+        EXECUTE format(
+            'CREATE TRIGGER creations_are_recorded AFTER INSERT ON keywright.%1$I'
+            ' REFERENCING NEW TABLE AS latter FOR EACH STATEMENT EXECUTE FUNCTION keywright.%2$I();'
+            'CREATE TRIGGER changes_are_recorded AFTER UPDATE ON keywright.%1$I'
+            ' REFERENCING OLD TABLE AS former NEW TABLE AS latter FOR EACH STATEMENT EXECUTE FUNCTION keywright.%2$I();'
+            'CREATE TRIGGER deletions_are_recorded AFTER DELETE ON keywright.%1$I'
+            ' REFERENCING OLD TABLE AS former FOR EACH STATEMENT EXECUTE FUNCTION keywright.%2$I();'
+            'CREATE TRIGGER truncations_are_recorded AFTER TRUNCATE ON keywright.%1$I'
+            ' FOR EACH STATEMENT EXECUTE FUNCTION keywright.%2$I()',
+            each.table_name, 'record_' || each.table_name);
     END LOOP;
 END $$;
 
@@ -1719,6 +1855,24 @@ RETURN value !~ ('[\u0001-\u001f\u007f-\u00a0\u00ad\u0600-\u0605\u061c\u06dd\u07
                  '\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a'
                  '\U000e0000-\U0010ffff]');
 
+-- Whether a text is a private key or a keystore, in PEM or in base64 of DER: what no JSON Schema says, and
+-- must not even be stored (as workers/contract/public_text.py: a sequence that begins with a version).
+CREATE FUNCTION keywright.holds_private_key(value text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    start text := substr(translate(left(value, 128), E' \t\r\n\f\x0b', ''), 1, 32);
+    der   bytea;
+BEGIN
+    IF strpos(value, 'PRIVATE KEY-----') > 0 THEN
+        RETURN true;
+    ELSIF start !~ '^[A-Za-z0-9+/]{16,}$' THEN
+        RETURN false;
+    END IF;
+    der := decode(left(start, length(start) / 4 * 4), 'base64');
+    RETURN get_byte(der, 0) = 48
+       AND substr(der, 3 + CASE WHEN get_byte(der, 1) > 127 THEN get_byte(der, 1) & 127 ELSE 0 END, 2) = '\x0201';
+END $$;
+
 -- Refuses when the organization has as many unfinished jobs of requesters as it may. Counted without a
 -- lock: those who ask in the same moment may go over the limit by their number.
 CREATE FUNCTION keywright.admit_one_more(organization_id bigint) RETURNS void
@@ -1779,6 +1933,9 @@ BEGIN
         THEN 'arguments: is to be object'
         -- Who asks is known, and is not for the one who asks to say.
         WHEN enqueue_for.arguments ? 'requested_by' THEN 'requested_by: leave it out, it is known'
+        WHEN EXISTS (SELECT FROM jsonb_each_text(enqueue_for.arguments) AS argument (name, value)
+                      WHERE keywright.holds_private_key(value))
+        THEN 'arguments: there is a private key in it; send the certificates alone'
         WHEN length(enqueue_for.unique_key) NOT BETWEEN 1 AND 200
              OR NOT keywright.is_printable(enqueue_for.unique_key)
         THEN 'unique_key: 1 to 200 printable characters'
@@ -1935,7 +2092,7 @@ SELECT sealing_key_id, 'DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM' AS
 
 -- What only the owner, or those below, may call.
 REVOKE EXECUTE ON FUNCTION keywright.enqueue_for, keywright.enqueue, keywright.cancel, keywright.retry,
-                           keywright.admit_one_more,
+                           keywright.admit_one_more, keywright.call_webhooks,
                            keywright.announce_failure, keywright.answer, keywright.await_link FROM PUBLIC;
 
 -- Make the group roles and give each what it needs, and no more; `keywright database create` calls it,
@@ -1975,8 +2132,15 @@ BEGIN
            keywright.webhook_secret FROM keywright_worker;
     REVOKE INSERT ON keywright.organization, keywright.encrypted_field, keywright.saml_configuration,
            keywright.webhook_endpoint FROM keywright_worker;
-    REVOKE UPDATE ON keywright.audit_entry, keywright.master_key_history, keywright.artifact_fetch
-      FROM keywright_worker;
+    -- Time, role and number of an entry are the database's to say.
+    REVOKE INSERT, UPDATE ON keywright.audit_entry FROM keywright_worker;
+    GRANT INSERT (action, object, organization_id, before, after, reason) ON keywright.audit_entry
+       TO keywright_worker, keywright_scheduler;
+    REVOKE UPDATE ON keywright.master_key_history, keywright.artifact_fetch,
+           keywright.webhook_endpoint FROM keywright_worker;
+    -- Where webhooks go is not for workers to say; secrets they re-encrypt, and remove when they expire.
+    GRANT UPDATE (failures, open_until, disabled_at) ON keywright.webhook_endpoint TO keywright_worker;
+    GRANT UPDATE (value), DELETE ON keywright.webhook_secret TO keywright_worker;
     GRANT DELETE ON keywright.job, keywright.intake, keywright.announcement, keywright.certificate,
           keywright.certificate_version, keywright.usage, keywright.replacement_step, keywright.notice,
           keywright.tier_record, keywright.reencryption_range, keywright.master_key_wrap,
@@ -1985,13 +2149,14 @@ BEGIN
     -- Schedulers: the ledger and what goes in and out.
     GRANT SELECT, INSERT, UPDATE ON keywright.job TO keywright_scheduler;
     GRANT SELECT, INSERT ON keywright.fire, keywright.intake, keywright.audit_link TO keywright_scheduler;
-    GRANT SELECT, INSERT ON keywright.audit_entry, keywright.announcement TO keywright_scheduler;
+    GRANT SELECT, INSERT ON keywright.announcement TO keywright_scheduler;
+    GRANT SELECT ON keywright.audit_entry TO keywright_scheduler;
     GRANT SELECT, DELETE ON keywright.audit_unlinked TO keywright_scheduler;
     GRANT UPDATE (relayed_at) ON keywright.announcement TO keywright_scheduler;
     GRANT SELECT, UPDATE ON keywright.announcement_mark TO keywright_scheduler;
     GRANT SELECT, INSERT, UPDATE, DELETE ON keywright.reply TO keywright_scheduler;
     GRANT SELECT ON keywright.installation, keywright.job_kind, keywright.requester, keywright.requester_grant,
-                    keywright.webhook_delivery TO keywright_scheduler;
+                    keywright.webhook_due TO keywright_scheduler;
     GRANT SELECT (organization_id, name) ON keywright.organization TO keywright_scheduler;
     GRANT SELECT (endpoint_id, organization_id, disabled_at, open_until) ON keywright.webhook_endpoint
        TO keywright_scheduler;
@@ -2006,6 +2171,7 @@ BEGIN
     -- Readers: everything that is neither secret nor ciphertext nor what a job was asked with.
     GRANT SELECT ON ALL TABLES IN SCHEMA keywright TO keywright_reader;
     FOREACH item IN ARRAY ARRAY['master_key_wrap', 'sealing_key_wrap', 'handed_secret', 'webhook_secret', 'artifact',
+                                'webhook_endpoint',
                                 'certificate_version', 'job', 'reply', 'intake'] LOOP
         EXECUTE format('REVOKE SELECT ON keywright.%I FROM keywright_reader', item);
         EXECUTE (
@@ -2014,6 +2180,7 @@ BEGIN
               FROM information_schema.columns
              WHERE table_schema = 'keywright' AND table_name = item
                AND column_name NOT IN ('wrapped_key', 'value', 'content', 'private_key', 'arguments', 'claim',
-                                       'data', 'content_hash'));
+                                       'data', 'content_hash', 'url'));
     END LOOP;
+    PERFORM keywright.audit('database.grant', 'database');
 END $$;

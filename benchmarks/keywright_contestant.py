@@ -37,7 +37,10 @@ def measure(
 def running(
     *, broker_url: str, database_url: str, processes: int, threads: int
 ) -> Iterator["_Keywright"]:
-    """Create the schema, run one scheduler and the workers; all work when the block begins."""
+    """Create the schema, run one scheduler and the workers; all work when the block begins.
+
+    With an empty ``broker_url``, hints stay inside each worker process.
+    """
     environment = {
         "KEYWRIGHT_DATABASE_URL": database_url,
         "KEYWRIGHT_BROKER_URL": broker_url,

@@ -11,6 +11,7 @@ from scheduler.clock import Clock
 from scheduler.timetable import TIMETABLE, Schedule, timetable
 from workers.announcements.relay import AnnouncementRelay
 from workers.announcements.settling import settle_step
+from workers.announcements.webhooks_due import webhook_step
 from workers.audit.linking import linking_step
 from workers.database.open import open_database
 from workers.database.pool import Acting, connect, open_pool
@@ -55,6 +56,7 @@ class SchedulerService:
         self._loops: list[Loop] = [
             Loop(settle_step(self._pool), name="announcements settle", longest_pause_seconds=0.1),
             Loop(linking_step(self._pool), name="audit links", longest_pause_seconds=1),
+            Loop(webhook_step(self._pool), name="webhooks", longest_pause_seconds=1),
         ]
         self._announcements: AnnouncementRelay | None = None
         self._intake: IntakeConsumer | None = None
@@ -122,7 +124,10 @@ def run_scheduler(settings: Settings, stop: threading.Event, *, fire_now: bool =
         SchedulerService(
             database.conninfo,
             broker_url,
-            timetable=timetable(announcement_days=settings.announcement_days),
+            timetable=timetable(
+                announcement_days=settings.announcement_days,
+                sealing_key_days=settings.sealing_key_days,
+            ),
             fire_now=fire_now,
         ),
     ):

@@ -8,6 +8,7 @@ from workers.contract import (
     PurgeAnnouncements,
     PurgeHandover,
     PurgeJobs,
+    PurgeWebhooks,
     ReviewCertificates,
     ReviewMasterKeys,
     ScanExpiries,
@@ -34,6 +35,7 @@ TIMETABLE: tuple[Schedule, ...] = (
     Schedule(name="expiry-scan", cron="*/5 * * * *", request=ScanExpiries()),
     Schedule(name="master-key-review", cron="7 * * * *", request=ReviewMasterKeys()),
     Schedule(name="handover-purge", cron="37 * * * *", request=PurgeHandover()),
+    Schedule(name="webhook-purge", cron="52 * * * *", request=PurgeWebhooks()),
     # Every hour, since a certificate that lives for days is rekeyed hours before its end.
     Schedule(name="certificate-review", cron="22 * * * *", request=ReviewCertificates()),
     Schedule(name="certificate-clean-up", cron="43 2 * * *", request=CleanUpCertificates()),
@@ -42,10 +44,15 @@ TIMETABLE: tuple[Schedule, ...] = (
 )
 
 
-def timetable(*, announcement_days: int) -> tuple[Schedule, ...]:
-    """Return the timetable of an installation that keeps announcements for so many days."""
-    purge = PurgeAnnouncements(older_than_days=announcement_days)
+def timetable(*, announcement_days: int, sealing_key_days: int) -> tuple[Schedule, ...]:
+    """Return the timetable of an installation.
+
+    It keeps announcements, and publishes the same sealing key, for so many days.
+    """
+    asked: dict[type[JobRequest], JobRequest] = {
+        PurgeAnnouncements: PurgeAnnouncements(older_than_days=announcement_days),
+        ReviewMasterKeys: ReviewMasterKeys(sealing_key_days=sealing_key_days),
+    }
     return tuple(
-        replace(each, request=purge) if isinstance(each.request, PurgeAnnouncements) else each
-        for each in TIMETABLE
+        replace(each, request=asked.get(type(each.request), each.request)) for each in TIMETABLE
     )

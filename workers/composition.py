@@ -33,6 +33,8 @@ from workers.notifications.mail_server import SmtpServer
 from workers.reencryption.tools import Tools
 from workers.settings import Settings
 from workers.subscriptions import subscriptions
+from workers.tls import client_context
+from workers.webhooks.calling import Caller
 
 PATIENCE_BEYOND_GRACE_SECONDS = 10
 """What a stopping process gets on top of the grace for its jobs: closing, the last log lines."""
@@ -151,7 +153,10 @@ def usual_handlers(settings: Settings, conninfo: str, ledger: Pool) -> Handlers:
     )
     postman = Postman(server, ledger, sender=settings.mail_from)
     certificates = certificate_tools(keyring, ledger, lifetime_caps=settings.lifetime_caps)
-    return subscriptions(postman, root_keys, tools, certificates)
+    caller = Caller(
+        certificates.cipher, tls=client_context(settings.ca_file, besides_the_system=True)
+    )
+    return subscriptions(postman, root_keys, tools, certificates, caller)
 
 
 def certificate_tools(

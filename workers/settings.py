@@ -147,6 +147,12 @@ class Settings(BaseModel):
     announcement_days: int = Field(
         default=30, ge=1, le=3650, description="days that announcements are kept, to catch up from"
     )
+    sealing_key_days: int = Field(
+        default=90,
+        ge=1,
+        le=3650,
+        description="days after which another key is published to seal secrets to",
+    )
 
     @property
     def embedded_database(self) -> bool:

@@ -41,6 +41,7 @@ from workers.contract import (
     CopyCertificate,
     DeleteCertificate,
     DeliverNotices,
+    DeliverWebhooks,
     DestroyMasterKey,
     ExportKeystore,
     GenerateCertificate,
@@ -52,6 +53,7 @@ from workers.contract import (
     PurgeAnnouncements,
     PurgeHandover,
     PurgeJobs,
+    PurgeWebhooks,
     RegisterUsage,
     RekeyCertificate,
     RemoveUsage,
@@ -89,6 +91,7 @@ from workers.reencryption.handlers import (
     work_on_reencryption,
 )
 from workers.reencryption.tools import Tools
+from workers.webhooks.calling import Caller, purge_webhooks
 
 
 def subscriptions(
@@ -96,11 +99,12 @@ def subscriptions(
     root_keys: RootKeys,
     tools: Tools,
     certificates: CertificateTools,
+    caller: Caller,
 ) -> Mapping[type[JobRequest], Handler]:
     """Return what a worker does for each kind of job.
 
     ``postman`` sends the mail; ``tools`` open and write encrypted fields,
-    ``certificates`` the private keys among them.
+    ``certificates`` the private keys among them. ``caller`` calls webhooks.
     """
     return {
         # every five minutes, and on request; it asks for the deliveries
@@ -146,4 +150,7 @@ def subscriptions(
         Ping: ping,
         PurgeJobs: purge_jobs,
         PurgeAnnouncements: purge_announcements,
+        # whenever an endpoint is to be told something; every hour
+        DeliverWebhooks: caller.deliver_webhooks,
+        PurgeWebhooks: purge_webhooks,
     }

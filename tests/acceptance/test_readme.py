@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 NOT_RUN = {
     # No container engine can be assumed; tests/unit/test_deployment.py looks into the file.
     "docker compose up --detach --build",
-    "docker compose exec scheduler keywright status",
+    "docker compose run --rm operator keywright status",
 }
 WITH_HELP_INSTEAD = {
     # Minutes each. That the module can be started and knows the option is what is asked here.
@@ -28,6 +28,7 @@ WITH_HELP_INSTEAD = {
     "python -m benchmarks.reencryption --json",
     "python -m benchmarks.key_generation --json",
     "python -m benchmarks.keystores --json",
+    "python -m benchmarks.fairness --json",
 }
 RECIPE_ONLY = {
     # These run the tests; this is one of them.

@@ -92,7 +92,7 @@ def assert_nowhere(connection: Connection) -> None:
 def test_the_lines_of_the_page_run_and_a_worker_opens_what_they_seal(
     keywright: Keywright, tmp_path: Path
 ) -> None:
-    keys, seals, enqueue = blocks("sh")
+    keys, seals, enqueue, _ = blocks("sh")
     assert shell(keywright, tmp_path, keys).returncode == 0
     done = shell(keywright, tmp_path, seals)
     assert done.returncode == 0, done.stderr

@@ -27,6 +27,8 @@ SQL_MAY_STAND_IN = (
     "workers/notifications/recording.py",
     "workers/notifications/store.py",
     "workers/organizations/store.py",
+    "workers/jobs/intake/replies.py",
+    "workers/jobs/intake/store.py",
     "workers/requesters/store.py",
     "workers/audit/linking.py",
     "workers/audit/reading.py",
@@ -42,6 +44,9 @@ SQL_MAY_STAND_IN = (
     "workers/announcements/reading.py",
     "workers/announcements/settling.py",
     "workers/announcements/store.py",
+    "workers/announcements/webhooks_due.py",
+    "workers/webhooks/deliveries.py",
+    "workers/webhooks/store.py",
     "workers/notifications/ends.py",
     "workers/cli/demonstration/patients.py",  # an application's own table
     "scheduler/fires.py",

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from scheduler.service import SchedulerService
 from tests.faults.jobs import TABLES, LeaveMark
+from tests.faults.keystore_vault import Vault
+from tests.faults.scheduler_processes import Schedulers
 from tests.faults.worker_process import WorkerProcess
 from tests.servers.waiting import until
 from workers.contract import JobRequest
@@ -143,3 +146,17 @@ def held_job(engine: Engine) -> int:
     """A job that waits for the gate once it runs."""
     [job_id] = engine.enqueue(LeaveMark(held=True))
     return job_id
+
+
+@pytest.fixture
+def build(tmp_path: Path, conninfo: str) -> Iterator[Callable[[str | None], Vault]]:
+    """Make a vault, with a broker or without."""
+    with ExitStack() as stack:
+        yield lambda broker_url: Vault(conninfo, broker_url, tmp_path, stack)
+
+
+@pytest.fixture
+def schedulers(conninfo: str, broker_url: str) -> Iterator[Schedulers]:
+    """None yet; those that are started end with the test."""
+    with ExitStack() as stack:
+        yield Schedulers(conninfo, broker_url, stack)

@@ -1,20 +1,12 @@
 """Announcements while schedulers are killed: nothing is lost, nothing overtakes in a subject."""
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from pathlib import Path
 
 import psycopg
-import pytest
 
-from tests.acceptance.keywright_command import url_of
+from tests.faults.scheduler_processes import Schedulers
 from tests.integration.announcements.town_crier import (
     listener,
     organization,
@@ -26,45 +18,6 @@ from workers.database.pool import Connection
 
 SUBJECTS = 8
 OF_EACH = 120
-
-
-class Schedulers:
-    """Scheduler processes over one database and broker."""
-
-    def __init__(self, conninfo: str, broker_url: str, stack: ExitStack) -> None:
-        self._environment = {
-            **{name: each for name, each in os.environ.items() if "KEYWRIGHT" not in name},
-            "KEYWRIGHT_DATABASE_URL": url_of(conninfo),
-            "KEYWRIGHT_BROKER_URL": broker_url,
-        }
-        self._stack = stack
-        self._running: list[subprocess.Popen[bytes]] = []
-
-    def start(self) -> None:
-        """Run one more."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "scheduler"],
-            env=self._environment,
-            cwd=Path(__file__).parents[2],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self._stack.callback(process.wait)
-        self._stack.callback(process.kill)
-        self._running.append(process)
-
-    def kill_one(self, which: int) -> None:
-        """End one at once, as a loss of power would."""
-        process = self._running.pop(which)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-
-
-@pytest.fixture
-def schedulers(conninfo: str, broker_url: str) -> Iterator[Schedulers]:
-    """None yet; those that are started end with the test."""
-    with ExitStack() as stack:
-        yield Schedulers(conninfo, broker_url, stack)
 
 
 def relayed(connection: Connection) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.test_keystores import Vault
+from tests.faults.keystore_vault import Vault
 from tests.integration.certificates.keystore_jobs.office import issue
 from tests.integration.certificates.signing.openssl_authority import OpensslAuthority
 from tests.servers.waiting import until

@@ -1,34 +1,18 @@
 """Jobs on keystores in real workers: killed in the middle, and searched for what they must hide."""
 
-import base64
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import pika
-import psycopg
-import pytest
-
-from scheduler.service import SchedulerService
-from tests.faults.keystore_worker import KeystoreWorker
-from tests.integration.certificates.issuance.workshop import certificate_tools
+from tests.faults.keystore_vault import Vault, found, messages
 from tests.integration.certificates.keystore_jobs.office import (
     ASKER,
-    Office,
     issue,
-    office,
 )
 from tests.servers.waiting import until
 from workers.certificates.handover import fetch_artifact
 from workers.certificates.keystores.writing import write_keystore
-from workers.contract import ExportKeystore, ImportKeystore, JobRequest, Queue
-from workers.database.pool import open_pool
-from workers.jobs.enqueue import enqueue
-from workers.jobs.inspection import JobDetails, show_job
-from workers.jobs.queues import declare_queues
+from workers.contract import ExportKeystore, ImportKeystore
 
 MARKER = "Marker-4f1c-store-password"
 KEY_MARKER = "Marker-9b7e-key-password"
@@ -51,71 +35,6 @@ CREATE TRIGGER gate BEFORE UPDATE OF value ON keywright.handed_secret FOR EACH R
     EXECUTE FUNCTION public.wait_at_gate();
 """
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-
-
-@dataclass
-class Vault:
-    """An organization, its database and broker, and the workers on them."""
-
-    conninfo: str
-    broker_url: str | None
-    folder: Path
-    stack: ExitStack
-    workers: list[KeystoreWorker] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        connection = self.stack.enter_context(psycopg.connect(self.conninfo, autocommit=True))
-        pool = self.stack.enter_context(open_pool(self.conninfo, size=4, name="test"))
-        self.office: Office = office(connection, certificate_tools(pool, self.folder))
-
-    @property
-    def log(self) -> Path:
-        """What the workers log."""
-        return self.folder / "worker.log"
-
-    def start_scheduler(self) -> None:
-        """Run a scheduler in this process until the test ends."""
-        self.stack.enter_context(
-            SchedulerService(self.conninfo, self.broker_url, timetable=(), stale_hint_seconds=1)
-        )
-
-    def start_worker(self) -> KeystoreWorker:
-        """Run a worker process until the test ends."""
-        worker = KeystoreWorker(
-            self.conninfo, self.broker_url, root_key=self.folder / "root.key", log=self.log
-        )
-        self.workers.append(self.stack.enter_context(worker))
-        return worker
-
-    def enqueue(self, request: JobRequest) -> int:
-        """Ask for a job."""
-        return enqueue(
-            self.office.connection, request, organization_id=self.office.organization_id
-        ).job_id
-
-    def job(self, job_id: int) -> JobDetails:
-        """Return a job as it is now."""
-        return show_job(self.office.connection, job_id)
-
-    def await_end(self, *job_ids: int) -> list[JobDetails]:
-        """Wait until jobs are finished."""
-        until(
-            lambda: all(self.job(each).state in ("succeeded", "failed") for each in job_ids),
-            "the jobs to end",
-            seconds=60,
-        )
-        return [self.job(each) for each in job_ids]
-
-    def count(self, table: str) -> int:
-        """Return the number of rows of a table."""
-        return int(self.office.one(f"SELECT count(*) FROM keywright.{table}"))
-
-
-@pytest.fixture
-def build(tmp_path: Path, conninfo: str) -> Iterator[Callable[[str | None], Vault]]:
-    """Make a vault, with a broker or without."""
-    with ExitStack() as stack:
-        yield lambda broker_url: Vault(conninfo, broker_url, tmp_path, stack)
 
 
 def test_a_worker_killed_in_the_middle_of_an_import_or_export_leaves_all_or_nothing(
@@ -186,7 +105,7 @@ def test_rule_30_passwords_and_private_keys_are_nowhere_but_encrypted(
         )
     ]
     acme.hand(MARKER)  # and one that nobody has used yet
-    messages = _messages(vault)
+    sent = messages(vault)
     worker = vault.start_worker()
     done = vault.await_end(*jobs)
     states = ["succeeded", "succeeded", "failed", "succeeded", "failed"]
@@ -207,69 +126,10 @@ def test_rule_30_passwords_and_private_keys_are_nowhere_but_encrypted(
         "a keystore": exported[60:90],
         "a keystore that was brought": data[60:90],
     }
-    searched = {
-        "messages": messages,
-        "log": vault.log.read_bytes(),
-        "database": _everything(vault),
-        **{
-            f"/proc/{process.name}/{name}": (process / name).read_bytes()
-            for process in worker.family()
-            for name in ("cmdline", "environ")
-        },
-    }
+    searched = {"messages": sent, **vault.everywhere(worker)}
     assert len(searched) >= 3 + 4  # the worker and its helper that reads keystores
     # What is no secret is found in this way.
     for known in (b"keystore.export", issued.chain[0].hex().encode()):
         assert known in searched["database"]
     assert b"keystore.import" in searched["log"]
-    found = [
-        (what, place)
-        for what, secret in secrets.items()
-        for place, content in searched.items()
-        for encoded in _encodings(secret)
-        if encoded in content
-    ]
-    assert found == []
-
-
-def _messages(vault: Vault) -> bytes:
-    """Return what stands in the queue, once every job was offered; it goes back there."""
-    waiting = "SELECT count(*) FROM keywright.job WHERE state <> 'ready'"
-    until(lambda: vault.office.one(waiting) == 0, "all jobs to be offered")
-    found: list[bytes] = []
-    with pika.BlockingConnection(pika.URLParameters(str(vault.broker_url))) as connection:
-        channel = connection.channel()
-        declare_queues(channel)
-
-        def everything_came() -> bool:
-            method, properties, body = channel.basic_get(Queue.CERTIFICATES.value)
-            if method is not None:
-                found.append(repr(properties).encode() + (body or b""))
-            return method is None and bool(found)
-
-        until(everything_came, "the messages")
-    return b"\n".join(found)
-
-
-def _everything(vault: Vault) -> bytes:
-    """Return every row of every table of keywright's, as text; bytea in hexadecimal."""
-    tables = vault.office.connection.execute(
-        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
-        " WHERE schemaname = 'keywright' ORDER BY 1"
-    ).fetchall()
-    assert len(tables) > 20
-    rows = [
-        row[0]
-        for (table,) in tables
-        for row in vault.office.connection.execute(f"SELECT each::text FROM {table} AS each")
-    ]
-    return "\n".join(rows).encode()
-
-
-def _encodings(secret: bytes) -> Iterator[bytes]:
-    yield secret
-    yield secret.hex().encode()
-    yield secret.decode("latin-1").encode("utf-16-be")
-    yield secret.decode("latin-1").encode("utf-16-be").hex().encode()
-    for skipped in range(3):  # whatever stands before it
-        yield base64.b64encode(bytes(skipped) + secret)[4:-4]
+    assert found(secrets, searched) == []

@@ -83,8 +83,10 @@ class PostgresServer:
             yield make_conninfo(conninfo, user=name)
         finally:
             with self._administer(user="postgres") as connection:
+                # Its temporary objects go with it, so wait until it is gone.
                 connection.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s",
+                    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+                    " WHERE usename = %s",
                     [name],
                 )
                 connection.execute(SQL("DROP ROLE {}").format(Identifier(name)))

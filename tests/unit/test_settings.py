@@ -45,6 +45,7 @@ def test_every_setting_has_its_variable() -> None:
         "lease_seconds": "12.5",
         "shutdown_grace_seconds": "0",
         "announcement_days": "90",
+        "sealing_key_days": "30",
     }
     assert {*given_values, "connections"} == set(Settings.model_fields)
     settings = load_settings({PREFIX + name.upper(): v for name, v in given_values.items()})

@@ -1,20 +1,31 @@
 r"""The chain over the record: what a link's hash covers, byte by byte. Pure.
 
 A hash is SHA-256 over the hash before it (32 bytes), its position (8 bytes, big-endian) and its
-entry as JSON: UTF-8, names sorted, no blanks, times in UTC with microseconds and ``Z``. Before the
-first stands SHA-256 of ``keywright audit 1\n`` and the installation's id, so the chain of one
-installation is never that of another.
+entry as JSON: UTF-8, names sorted, no blanks, times in UTC with microseconds and ``Z``. Numbers are
+whole and of 18 digits at most; others are covered as texts of them, since no two programs read them
+alike. Before the first stands SHA-256 of ``keywright audit 1\n`` and the installation's id, so the
+chain of one installation is never that of another.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 HASH_BYTES = 32
+_MOST_DIGITS = 18
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if len(text.lstrip("-")) <= _MOST_DIGITS else text
+
+
+read_json = partial(json.loads, parse_int=_whole, parse_float=str, parse_constant=str)
+"""Reads what an entry holds as the chain covers it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,11 @@ which entries were found, and a slow transaction's come after those of quicker o
 from collections.abc import Callable
 from uuid import UUID
 
+import psycopg
 from psycopg.rows import class_row
+from psycopg.types.json import set_json_loads
 
-from workers.audit.chain import Entry, Head, genesis, link_hash
+from workers.audit.chain import Entry, Head, genesis, link_hash, read_json
 from workers.database.pool import Connection, Pool
 
 AT_A_TIME = 1000
@@ -44,6 +46,7 @@ def link_some(connection: Connection, *, limit: int = AT_A_TIME) -> int:
         head = read_head(connection)
         position, before = head.position, head.hash
         with connection.cursor(row_factory=class_row(Entry)) as cursor:
+            set_json_loads(read_json, cursor)
             entries = cursor.execute(
                 f"""
                 SELECT {ENTRY}
@@ -77,6 +80,16 @@ def link_some(connection: Connection, *, limit: int = AT_A_TIME) -> int:
             },
         )
     return len(entries)
+
+
+def link_what_waits(connection: Connection) -> None:
+    """Link all that waits, as far as this role may and no other process is at it."""
+    try:
+        while link_some(connection):
+            pass
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
+        # Who may only read sees what the scheduler has linked.
+        return
 
 
 def read_head(connection: Connection) -> Head:

@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import Any
 
 from psycopg.rows import class_row, dict_row
+from psycopg.types.json import set_json_loads
 
-from workers.audit.chain import Entry
+from workers.audit.chain import Entry, read_json
 from workers.audit.linking import ENTRY
-from workers.audit.verifying import Fault, Link
+from workers.audit.verifying import MOST_FAULTS, Fault, Link
 from workers.database.pool import Connection
 
 _FETCHED_AT_A_TIME = 2000
 _UNLINKED_SECONDS = 60
-_MOST_FAULTS = 1000
 
 
 def list_entries(
@@ -31,6 +31,7 @@ def list_entries(
 ) -> list[Entry]:
     """Return up to ``limit`` entries, newest first; ``action`` may end with ``.*``."""
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
+        set_json_loads(read_json, cursor)
         return cursor.execute(
             f"""
             SELECT {ENTRY} FROM keywright.audit_entry AS entry
@@ -66,6 +67,7 @@ def stream_links(connection: Connection, *, after: int) -> Iterator[Iterator[Lin
         connection.transaction(),
         connection.cursor("links", row_factory=dict_row) as cursor,
     ):
+        set_json_loads(read_json, cursor)
         cursor.itersize = _FETCHED_AT_A_TIME
         cursor.execute(
             f"""
@@ -99,7 +101,7 @@ def count_links(connection: Connection) -> int:
 
 
 def unlinked_faults(connection: Connection) -> list[Fault]:
-    """Return the entries that should have a link by now, a thousand at most."""
+    """Return the entries that should have a link by now, as many as are shown."""
     rows = connection.execute(
         """
         SELECT entry_id FROM keywright.audit_entry AS entry
@@ -109,7 +111,7 @@ def unlinked_faults(connection: Connection) -> list[Fault]:
          ORDER BY entry_id
          LIMIT %(limit)s
         """,
-        {"seconds": _UNLINKED_SECONDS, "limit": _MOST_FAULTS},
+        {"seconds": _UNLINKED_SECONDS, "limit": MOST_FAULTS},
     ).fetchall()
     return [
         Fault(

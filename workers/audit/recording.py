@@ -17,21 +17,23 @@ def record(
     action: str,
     object_name: str,
     organization_id: int | None,
+    before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     reason: str | None = None,
 ) -> None:
     """Record that something was done, in the transaction at hand; who acts is known to that.
 
     ``action`` is noun and verb (``master_key.export``), ``object_name`` what it was done to
-    (``master-key/1/7``), ``after`` ids, names and dates, never a secret.
+    (``master-key/1/7``), ``before`` and ``after`` ids, names and dates, never a secret.
     """
     connection.execute(
-        "SELECT keywright.audit(%(action)s, %(object)s, %(organization_id)s, NULL, %(after)s,"
+        "SELECT keywright.audit(%(action)s, %(object)s, %(organization_id)s, %(before)s, %(after)s,"
         " %(reason)s)",
         {
             "action": action,
             "object": object_name,
             "organization_id": organization_id,
+            "before": None if before is None else Jsonb(dict(before)),
             "after": None if after is None else Jsonb(dict(after)),
             "reason": reason,
         },

@@ -6,9 +6,13 @@ and what stands behind it is still checked. Pure, but for the generators that fe
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from workers.audit.chain import Head, link_hash
+
+MOST_FAULTS = 1000
+"""So many are kept; a record that was rewritten has as many as links."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,16 @@ class Fault:
         return f"{place}{entry}: {self.fault}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a verification found: the first faults, how many in all, and how far it came."""
+
+    faults: list[Fault]
+    count: int
+    head: Head
+    checked: int
+
+
 class Verification:
     """Walks a chain from the link after ``start``; ``head`` is as far as it has come."""
 
@@ -46,7 +60,13 @@ class Verification:
         """Yield what is wrong with links, which come by position."""
         for link in links:
             expected = self.head.position + 1
-            if link.position != expected:
+            if link.position < expected:
+                yield Fault(
+                    position=link.position,
+                    entry_id=link.entry_id,
+                    fault=f"it stands where position {expected} belongs",
+                )
+            elif link.position > expected:
                 missing = link.position - expected
                 yield Fault(
                     position=expected,
@@ -65,6 +85,13 @@ class Verification:
                 )
             self.head = Head(position=link.position, hash=link.hash)
             self.checked += 1
+
+    def find(self, *faults: Iterable[Fault]) -> Findings:
+        """Return what several lookouts find, one after the other."""
+        found = chain(*faults)
+        shown = list(islice(found, MOST_FAULTS))
+        count = len(shown) + sum(1 for _ in found)
+        return Findings(faults=shown, count=count, head=self.head, checked=self.checked)
 
     def expect(self, anchor: Head, seen: bytes | None) -> Iterator[Fault]:
         """Yield what is wrong with a link that somebody keeps elsewhere; ``seen`` is its hash."""

@@ -1,6 +1,7 @@
-"""Announcements of what left in a keystore and what came in one (rule 64)."""
+"""What left in a keystore and what came in one: announced (rule 64) and recorded."""
 
 from workers.announcements.store import announce
+from workers.audit.recording import record
 from workers.certificates.keystore_export import KeystoreContents
 from workers.certificates.keystore_import import ImportPlan
 from workers.contract.announcements import KeystoreExported, KeystoreImported
@@ -30,6 +31,17 @@ def announce_export(
         organization_id=organization_id,
         subject=subject,
     )
+    record(
+        connection,
+        action="keystore.export",
+        object_name=subject,
+        organization_id=organization_id,
+        after={
+            "format": store_format,
+            "certificates": [each.unique_name for each in contents.entries],
+            "private_keys": contents.with_key,
+        },
+    )
 
 
 def announce_import(
@@ -52,4 +64,14 @@ def announce_import(
         ),
         organization_id=organization_id,
         subject=subject,
+    )
+    record(
+        connection,
+        action="keystore.import",
+        object_name=subject,
+        organization_id=organization_id,
+        after={
+            "format": plan.format,
+            "certificates": [each.unique_name for each in plan.entries],
+        },
     )

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from workers.audit.recording import record
 from workers.certificates.handover import (
     drop_artifact,
     keep_artifact,
@@ -52,7 +53,9 @@ def export_keystore(
     The artifact, the end of the passwords and the end of the job are one transaction.
     """
     organization_id = _organization_id(job, request.kind)
-    passwords = _take_passwords(job.connection, tools, organization_id, request)
+    # Committed by itself: that a secret was read is on record whatever becomes of the job.
+    with job.checkpoint() as connection:
+        passwords = _take_passwords(connection, tools, organization_id, request)
     check_passwords(passwords, store_format=request.format, truststore=request.truststore)
     contents = collect_contents(
         job.connection,
@@ -184,9 +187,17 @@ def _take_passwords(
                 kind=request.kind,
                 argument=argument,
             )
-        return take_secret(
+        taken = take_secret(
             connection, tools.cipher, organization_id=organization_id, secret_id=reference
         )
+        record(
+            connection,
+            action="handed_secret.open",
+            object_name=f"handed-secret/{reference}",
+            organization_id=organization_id,
+            after={"kind": request.kind, "argument": argument},
+        )
+        return taken
 
     return Passwords(
         store=take(request.password, "password"), key=take(request.key_password, "key_password")

@@ -39,6 +39,7 @@ MODULES = {
     "requester": "requesters",
     "enqueue": "enqueueing",
     "announcement": "announcements",
+    "webhook": "webhooks",
     "audit": "audit",
     "status": "status",
 }

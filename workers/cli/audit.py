@@ -1,9 +1,7 @@
 """``keywright audit``."""
 
-import json
-import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,14 +10,17 @@ import typer
 from rich.progress import Progress
 
 from workers.audit import exporting, reading
-from workers.audit.chain import Head
-from workers.audit.linking import link_some, read_head
-from workers.audit.verifying import Fault, Link, Verification
+from workers.audit.chain import HASH_BYTES, Head
+from workers.audit.export_file import verify_file
+from workers.audit.linking import link_what_waits
+from workers.audit.recording import record
+from workers.audit.verifying import Fault, Findings, Link, Verification
 from workers.cli.key_options import OnlyOrganization
 from workers.cli.output import JsonOption, console, print_json, print_rows
 from workers.cli.session import open_session
 from workers.database.pool import Connection
 from workers.errors import ConflictError, InvalidRequestError
+from workers.keys.new_file import new_private_file
 from workers.organizations.store import organization_id
 
 _SHOWN_FAULTS = 20
@@ -120,24 +121,36 @@ def verify(
     `keywright audit verify --file audit.jsonl`
     """
     anchor = None if expect is None else _anchor(expect)
+    if file is not None and first != 1:
+        raise InvalidRequestError("--from: leave it out, a file is verified from its first line.")
     if file is None:
         with open_session() as connection:
-            faults, head, checked = _verify(connection, first, anchor, quiet=as_json)
+            found = _verify(connection, first, anchor, quiet=as_json)
     else:
-        faults, head, checked = exporting.verify_file(file, anchor)
+        found = verify_file(file, anchor)
     if as_json:
-        print_json({"checked": checked, "head": str(head), "faults": faults})
-        if faults:
+        print_json(
+            {
+                "checked": found.checked,
+                "head": str(found.head),
+                "count": found.count,
+                "faults": found.faults,
+            }
+        )
+        if found.count:
             raise typer.Exit(1)
         return
-    if faults:
-        shown = "; ".join(str(each) for each in faults[:_SHOWN_FAULTS])
-        more = len(faults) - _SHOWN_FAULTS
+    if found.count:
+        shown = "; ".join(str(each) for each in found.faults[:_SHOWN_FAULTS])
+        more = found.count - _SHOWN_FAULTS
         raise AuditFaultsError(
-            f"{len(faults)} faults in {checked:,} links: {shown}"
-            + (f"; and {more} more." if more > 0 else ".")
+            f"{in_number(found.count, 'fault')} in {in_number(found.checked, 'link')}: {shown}"
+            + (f"; and {more:,} more." if more > 0 else ".")
         )
-    console.print(f"{checked:,} links fit. The last one: {head}", markup=False)
+    console.print(
+        f"{in_number(found.checked, 'link')} looked at, and all fit. The last one:", markup=False
+    )
+    typer.echo(str(found.head))
 
 
 def export(
@@ -150,34 +163,38 @@ def export(
 
     Example: `keywright audit export audit.jsonl`
     """
-    with open_session() as connection, _new_file(file) as write:
-        link_all(connection)
+    with open_session() as connection, new_private_file(file) as write:
+        link_what_waits(connection)
         count, head = exporting.export(connection, write, first=first)
+        # Who took the record along stands in it, too: in the next export.
+        record(
+            connection,
+            action="audit.export",
+            object_name="audit",
+            organization_id=None,
+            after={"first": first, "head": str(head)},
+        )
     if as_json:
         print_json({"file": str(file), "links": count, "head": str(head)})
-    else:
-        console.print(f"Wrote {count:,} entries to {file}. The last link: {head}", markup=False)
+        return
+    console.print(
+        f"Wrote {in_number(count, 'link')} to {file}. The last one:", markup=False, soft_wrap=True
+    )
+    typer.echo(str(head))
 
 
-def link_all(connection: Connection) -> None:
-    """Link what waits, so that it is part of what follows."""
-    while link_some(connection):
-        pass
+def in_number(count: int, noun: str) -> str:
+    """Say how many."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _verify(
-    connection: Connection, first: int, anchor: Head | None, *, quiet: bool
-) -> tuple[list[Fault], Head, int]:
-    link_all(connection)
-    start = Head(position=0, hash=exporting.start_hash(connection))
-    if first > 1:
-        found = reading.hash_at(connection, first - 1)
-        if found is None:
-            raise InvalidRequestError(f"--from: the chain has no position {first - 1}.")
-        start = Head(position=first - 1, hash=found)
-    verification = Verification(start)
+def _verify(connection: Connection, first: int, anchor: Head | None, *, quiet: bool) -> Findings:
+    link_what_waits(connection)
+    verification = Verification(exporting.start_of(connection, first))
     with ExitStack() as stack:
-        progress = stack.enter_context(Progress(console=console, transient=True, disable=quiet))
+        progress = stack.enter_context(
+            Progress(console=console, transient=True, disable=quiet or not console.is_terminal)
+        )
         task = progress.add_task("links", total=reading.count_links(connection) - first + 1)
         links = stack.enter_context(reading.stream_links(connection, after=first - 1))
 
@@ -186,38 +203,23 @@ def _verify(
                 progress.advance(task)
                 yield link
 
-        faults = list(verification.walk(counted()))
-    if anchor is not None:
-        faults += verification.expect(anchor, reading.hash_at(connection, anchor.position))
-    faults += reading.unlinked_faults(connection)
-    assert verification.head.position <= read_head(connection).position
-    return faults, verification.head, verification.checked
+        def elsewhere() -> Iterator[Fault]:
+            if anchor is not None:
+                seen = reading.hash_at(connection, anchor.position)
+                yield from verification.expect(anchor, seen)
+            yield from reading.unlinked_faults(connection)
+
+        return verification.find(verification.walk(counted()), elsewhere())
 
 
 def _anchor(text: str) -> Head:
     position, _, digest = text.partition(":")
     try:
-        return Head(position=int(position), hash=bytes.fromhex(digest))
+        anchor = Head(position=int(position), hash=bytes.fromhex(digest))
     except ValueError:
+        anchor = None
+    if anchor is None or anchor.position < 1 or len(anchor.hash) != HASH_BYTES:
         raise InvalidRequestError(
             "--expect: POSITION:HASH, as `keywright audit verify` prints it."
         ) from None
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[exporting.Write]:
-    """Yield what writes a line; the file appears whole, or not at all."""
-    if path.exists():
-        raise ConflictError(f"{path} is there already; name a new file.")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            yield lambda line: file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(path)
-    except OSError as error:
-        raise InvalidRequestError(f"{path}: cannot be written ({error.strerror}).") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    return anchor

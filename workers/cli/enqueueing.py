@@ -27,7 +27,9 @@ def register(app: typer.Typer) -> None:
         "enqueue",
         help=(
             "Ask for a job.\n\n"
-            "Example: `keywright enqueue expiry.scan --wait`\n\n"
+            "Example: `keywright enqueue certificate.generate -o Acme -a label=Web --wait --json`"
+            "\n\nPrints the job's number, and with --wait and --json all that became of it. Other"
+            " systems ask in SQL, in Python or by messages, for what they were granted.\n\n"
             f"Kinds:\n\n{kinds}"
         ),
     )(enqueue_job)

@@ -83,7 +83,10 @@ def list_jobs(
 
 
 def show(job_id: int, *, as_json: JsonOption = False) -> None:
-    """Show all there is to know of one job, its progress and its problem included."""
+    """Show all there is to know of one job, its progress and its problem included.
+
+    Example: `keywright job show 42 --json`
+    """
     with open_session() as connection:
         job = inspection.show_job(connection, job_id)
     if as_json:
@@ -94,6 +97,7 @@ def show(job_id: int, *, as_json: JsonOption = False) -> None:
         "Kind": job.kind,
         "Queue": job.queue,
         "Organization": job.organization,
+        "Asked for by": f"{job.requested_by} ({job.door})",
         "State": job.state,
         "Attempt": f"{job.attempt} of {job.max_attempts}",
         "Arguments": job.arguments or None,
@@ -116,14 +120,20 @@ def show(job_id: int, *, as_json: JsonOption = False) -> None:
 
 
 def retry(job_id: int) -> None:
-    """Let a failed or cancelled job begin anew, with all its attempts."""
+    """Let a failed or cancelled job begin anew, with all its attempts.
+
+    Example: `keywright job retry 42`
+    """
     with open_session() as connection:
         inspection.retry_job(connection, job_id)
     console.print(f"Job {job_id} is scheduled again.")
 
 
 def cancel(job_id: int) -> None:
-    """Cancel a job; a running one ends at its next checkpoint."""
+    """Cancel a job; a running one ends at its next checkpoint.
+
+    Example: `keywright job cancel 42`
+    """
     with open_session() as connection:
         state = inspection.cancel_job(connection, job_id)
     console.print(

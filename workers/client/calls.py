@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-from psycopg.rows import class_row
+from psycopg.rows import class_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from workers.client.errors import NoSuchJobError, translated
@@ -51,8 +51,8 @@ def enqueue(
         InvalidArgumentsError, TooLargeError: the request itself will not do.
         TooManyOpenJobsError: try again when some jobs are done.
     """
-    with translated():
-        row = connection.execute(
+    with translated(), connection.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute(
             """
             SELECT keywright.enqueue(%(kind)s, %(arguments)s, %(organization)s, %(unique_key)s,
                                      %(run_at)s)
@@ -61,7 +61,11 @@ def enqueue(
             {
                 "kind": request.kind,
                 "arguments": Jsonb(
-                    request.model_dump(mode="json", exclude_defaults=True, by_alias=True)
+                    # What does not fit its field is for the database to refuse, which repeats
+                    # no value; a warning would.
+                    request.model_dump(
+                        mode="json", exclude_defaults=True, by_alias=True, warnings=False
+                    )
                 ),
                 "organization": organization,
                 "unique_key": unique_key,
@@ -102,10 +106,8 @@ def cancel(connection: psycopg.Connection[Any], job_id: int) -> str:
         NoSuchJobError: this requester asked for no such job.
         WrongStateError: it is finished already.
     """
-    with translated():
-        row = connection.execute(
-            "SELECT keywright.cancel(%(job_id)s)", {"job_id": job_id}
-        ).fetchone()
+    with translated(), connection.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute("SELECT keywright.cancel(%(job_id)s)", {"job_id": job_id}).fetchone()
     assert row is not None
     return str(row[0])
 

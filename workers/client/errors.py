@@ -46,6 +46,10 @@ def translated() -> Iterator[None]:
         yield
     except psycopg.DatabaseError as error:
         kind = _BY_STATE.get(error.sqlstate or "")
+        if kind is None and isinstance(error, psycopg.DataError):
+            kind = InvalidArgumentsError  # such as a NUL, which no text in Postgres can hold
         if kind is None:
             raise
-        raise kind(f"{error.diag.message_primary}.") from error
+        sentence = error.diag.message_primary or str(error)
+        hint = f" {error.diag.message_hint}" if error.diag.message_hint else ""
+        raise kind(f"{sentence[0].upper()}{sentence[1:]}.{hint}") from error

@@ -40,6 +40,7 @@ from workers.contract.replacement import (
 )
 from workers.contract.request import JobRequest, Queue
 from workers.contract.usages import MoveUsage, RegisterUsage, RemoveUsage
+from workers.contract.webhooks import DeliverWebhooks, PurgeWebhooks
 
 JOB_REQUESTS: tuple[type[JobRequest], ...] = (
     ScanExpiries,
@@ -75,6 +76,8 @@ JOB_REQUESTS: tuple[type[JobRequest], ...] = (
     Ping,
     PurgeJobs,
     PurgeAnnouncements,
+    DeliverWebhooks,
+    PurgeWebhooks,
 )
 """Every kind of job there is."""
 
@@ -86,6 +89,7 @@ __all__ = [
     "CopyCertificate",
     "DeleteCertificate",
     "DeliverNotices",
+    "DeliverWebhooks",
     "DestroyMasterKey",
     "ExportKeystore",
     "GenerateCertificate",
@@ -98,6 +102,7 @@ __all__ = [
     "PurgeAnnouncements",
     "PurgeHandover",
     "PurgeJobs",
+    "PurgeWebhooks",
     "Queue",
     "RegisterUsage",
     "RekeyCertificate",

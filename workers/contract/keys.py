@@ -63,6 +63,8 @@ class ReviewMasterKeys(JobRequest):
     queue: ClassVar[Queue] = Queue.MAINTENANCE
     result: ClassVar[type[BaseModel] | None] = Reviewed
 
+    sealing_key_days: Annotated[int, Field(ge=1, le=3650)] = 90
+
 
 class RotateSealingKey(JobRequest):
     """Publish another key to seal secrets to; the one before opens what it was sealed to a while.

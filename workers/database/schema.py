@@ -55,6 +55,11 @@ def create_schema(connection: psycopg.Connection[Any]) -> bool:
                 " GRANT CREATE ON DATABASE … TO this role. Nothing was changed."
             ) from error
         record_kinds(connection)
+        connection.execute(
+            "SELECT keywright.audit('database.create', 'database',"
+            " after => jsonb_build_object('version', %s::integer))",
+            [VERSION],
+        )
         return True
 
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from workers.database.address import with_verification
-from workers.database.pool import Connection, Pool, connect, open_pool
+from workers.database.pool import Acting, Connection, Pool, connect, open_pool
 from workers.database.schema import check_schema
 from workers.encryption.ciphertext import (
     DecryptionError,
@@ -34,6 +34,9 @@ UNREADABLE = (DecryptionError, UnknownKeyError, DestroyedKeyError, SuspendedKeyE
 """What is wrong with one value, and leaves its neighbours readable."""
 
 _POOL_SIZE = 4
+
+# Its own writes are of keys: the first of an organization, and counts of use.
+_ITSELF = Acting("keywright:field_cipher", "python")
 
 
 class FieldCipher:
@@ -79,7 +82,7 @@ class FieldCipher:
         database_url = with_verification(database_url, ca_file)
         with connect(database_url, name="field cipher") as connection:
             check_schema(connection)
-        pool = open_pool(database_url, size=_POOL_SIZE, name="field cipher")
+        pool = open_pool(database_url, size=_POOL_SIZE, name="field cipher", acting=_ITSELF)
         cipher = cls(KeyRing(pool, root_keys), pool)
         cipher._own_pool = pool
         return cipher

@@ -32,6 +32,8 @@ class JobDetails(JobSummary):
     """All there is to know of a job."""
 
     queue: str
+    requested_by: str
+    door: str
     arguments: dict[str, Any]
     unique_key: str | None
     hints: int
@@ -97,9 +99,9 @@ def show_job(connection: Connection, job_id: int) -> JobDetails:
             """
             SELECT job_id, kind, organization.name AS organization, state::text AS state, attempt,
                    max_attempts, run_at, started_at, finished_at,
-                   problem ->> 'title' AS problem_title, queue::text AS queue, arguments,
-                   unique_key, hints, worker, lease_until, cancel_asked_at, progress, result,
-                   problem, enqueued_at
+                   problem ->> 'title' AS problem_title, queue::text AS queue,
+                   requested_by, door, arguments, unique_key, hints, worker, lease_until,
+                   cancel_asked_at, progress, result, problem, enqueued_at
               FROM keywright.job LEFT JOIN keywright.organization USING (organization_id)
              WHERE job_id = %(job_id)s
             """,

@@ -1,4 +1,6 @@
-"""``master_key.rotate``, ``master_key.review`` and ``master_key.rewrap``."""
+"""``master_key.rotate``, ``master_key.review``, ``master_key.rewrap``, ``sealing_key.rotate``."""
+
+from datetime import timedelta
 
 from workers.contract import ReviewMasterKeys, RewrapMasterKeys, RotateMasterKey, RotateSealingKey
 from workers.contract.keys import Reviewed, Rewrapped, RotationOutcome
@@ -56,8 +58,8 @@ def rotate_master_key(
     )
 
 
-def review_master_keys(_request: ReviewMasterKeys, job: RunningJob) -> Reviewed:
-    """Ask for the rotations and destructions that are due.
+def review_master_keys(request: ReviewMasterKeys, job: RunningJob) -> Reviewed:
+    """Ask for the rotations and destructions that are due; remove sealing keys whose time is over.
 
     It reads state, and every job says which key it is about, so a review that runs twice, or beside
     another, changes nothing.
@@ -65,7 +67,7 @@ def review_master_keys(_request: ReviewMasterKeys, job: RunningJob) -> Reviewed:
     connection = job.connection
     rotations = [*rotations_due_by_policy(connection), *rotations_due_by_wear(connection)]
     remove_expired(connection)
-    if former := due_for_rotation(connection):
+    if former := due_for_rotation(connection, after=timedelta(days=request.sealing_key_days)):
         enqueue(connection, RotateSealingKey(expected=former), unique_key=former)
     return Reviewed(
         rotations=enqueue_due(connection, rotations),

@@ -5,6 +5,7 @@ Only this deletes a wrap of a master key that is not destroyed, or of a sealing 
 
 from dataclasses import dataclass
 
+from workers.audit.recording import record
 from workers.database.pool import Connection
 from workers.errors import ConflictError, NotFoundError
 
@@ -105,6 +106,14 @@ def retire_root_key(connection: Connection, identifier: str, *, current: str) ->
         ).fetchone()
         assert row is not None
         needed, needed_to_open, gone = row
+        if gone:
+            record(
+                connection,
+                action="root_key.retire",
+                object_name=f"root-key/{identifier}",
+                organization_id=None,
+                before={"wraps": gone},
+            )
         if needed or needed_to_open:
             what = f"{needed} master keys" if needed else f"{needed_to_open} sealing keys"
             raise ConflictError(

@@ -5,6 +5,7 @@ The suite is DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM, in base mode 
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
@@ -17,6 +18,8 @@ SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 SUITE_NAME = "DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM"
 MOST_CHARACTERS = 1024
 """Of a secret, as of one that is handed over."""
+
+_KEY_ID = re.compile("[a-z0-9]{8,32}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +46,16 @@ class PublishedKey:
         """
         try:
             said = json.loads(text)
-            key = cls(
-                sealing_key_id=str(said["sealing_key_id"]), public_key=decode(said["public_key"])
-            )
-            X25519PublicKey.from_public_bytes(key.public_key)
-        except (ValueError, KeyError, TypeError):
+            key = cls(sealing_key_id=said["sealing_key_id"], public_key=decode(said["public_key"]))
+            # A point of low order shows itself in use alone (RFC 7748 §6.1).
+            SUITE.encrypt(b"", X25519PublicKey.from_public_bytes(key.public_key))
+            fits = _KEY_ID.fullmatch(key.sealing_key_id) and said["suite"] == SUITE_NAME
+        except (ValueError, KeyError, TypeError, RecursionError):
+            fits = None
+        if not fits:
             raise InvalidRequestError(
                 "--public-key: no published sealing key; `keywright sealing-key show --json` is."
-            ) from None
+            )
         return key
 
 
@@ -62,8 +67,14 @@ def seal(key: PublishedKey, secret: str, *, organization: str, kind: str, argume
     """
     if not 1 <= len(secret) <= MOST_CHARACTERS or "\0" in secret:
         raise InvalidRequestError(f"secret: a secret has 1 to {MOST_CHARACTERS} characters.")
+    try:
+        encoded = secret.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequestError(
+            "secret: it holds half a surrogate pair; leave that out."
+        ) from None
     sealed = SUITE.encrypt(
-        secret.encode(),
+        encoded,
         X25519PublicKey.from_public_bytes(key.public_key),
         purpose_of(organization, kind, argument),
     )

@@ -1,20 +1,63 @@
 """The key pairs that secrets are sealed to: made, rotated with an overlap, and removed."""
 
 import secrets
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from workers.database.pool import Connection
 from workers.keys.cleartext_key_material import CleartextKey
-from workers.keys.root_keys import RootKeys, UnknownRootKeyError, WrappedKeyError
+from workers.keys.root_keys import (
+    RootKey,
+    RootKeys,
+    RootKeyUnavailableError,
+    UnknownRootKeyError,
+    WrappedKeyError,
+)
 from workers.keys.sealing import PublishedKey
 
 OVERLAP = timedelta(days=30)
 """So long what was sealed to the former key is still opened."""
 
-ROTATED_AFTER = timedelta(days=90)
 _ROTATION_LOCK = 0x7365616C  # any number that nothing else locks: "seal"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealingKey:
+    """A sealing key as people see it; ``opens_until`` None: it is the one to seal to.
+
+    ``root_keys`` are what wraps its private key, which from ``gone_at`` on is nowhere any more.
+    """
+
+    sealing_key_id: str
+    created_at: datetime
+    opens_until: datetime | None
+    gone_at: datetime | None
+    root_keys: list[str]
+
+
+def list_sealing_keys(connection: Connection) -> list[SealingKey]:
+    """Return all sealing keys there ever were, the newest first."""
+    rows = connection.execute(
+        """
+        SELECT sealing_key_id, created_at, opens_until, gone_at,
+               array(SELECT root_key FROM keywright.sealing_key_wrap AS wrap
+                      WHERE wrap.sealing_key_id = key.sealing_key_id ORDER BY root_key)
+          FROM keywright.sealing_key AS key
+         ORDER BY opens_until DESC NULLS FIRST, created_at DESC
+        """
+    ).fetchall()
+    return [
+        SealingKey(
+            sealing_key_id=row[0],
+            created_at=row[1],
+            opens_until=row[2],
+            gone_at=row[3],
+            root_keys=row[4],
+        )
+        for row in rows
+    ]
 
 
 def published_key(connection: Connection) -> PublishedKey | None:
@@ -84,22 +127,33 @@ def load_private_key(
     """Return a private key that still opens; None: there is none, or its time is over.
 
     Raises:
-        UnknownRootKeyError, RootKeyUnavailableError, WrappedKeyError: as of the root keys.
+        UnknownRootKeyError: none of the root keys that wrap it is configured here.
+        RootKeyUnavailableError: no wrap opens, and one cannot be tried right now.
+        WrappedKeyError: no wrap opens, or what comes out is not the published key's other half.
     """
     rows = connection.execute(
         """
-        SELECT root_key, wrapped_key
+        SELECT root_key, wrapped_key, public_key
           FROM keywright.sealing_key JOIN keywright.sealing_key_wrap USING (sealing_key_id)
          WHERE sealing_key_id = %(id)s AND (opens_until IS NULL OR opens_until > now())
          ORDER BY root_key <> %(current)s
         """,
         {"id": sealing_key_id, "current": root_keys.current.identifier},
     ).fetchall()
-    for identifier, wrapped in rows:
+    trouble: RootKeyUnavailableError | WrappedKeyError | None = None
+    for identifier, wrapped, public_key in rows:
         root_key = root_keys.get(identifier)
-        if root_key is not None:
-            unwrapped = root_key.unwrap(bytes(wrapped), context=_context(sealing_key_id))
-            return CleartextKey(unwrapped)
+        if root_key is None:
+            continue
+        try:
+            return _unwrap(root_key, sealing_key_id, wrapped=wrapped, public_key=public_key)
+        except RootKeyUnavailableError as error:
+            trouble = error
+        except WrappedKeyError as error:
+            # Trying again later may help against the other trouble, and not against this.
+            trouble = trouble or error
+    if trouble is not None:
+        raise trouble
     if rows:
         raise UnknownRootKeyError(
             f"Sealing key {sealing_key_id} is wrapped under {', '.join(row[0] for row in rows)},"
@@ -110,27 +164,31 @@ def load_private_key(
 
 def remove_expired(connection: Connection) -> int:
     """Remove the private keys whose time to open is over; return how many."""
-    return connection.execute(
-        """
-        WITH expired AS (
+    with connection.transaction():
+        gone = connection.execute(
+            """
             UPDATE keywright.sealing_key SET gone_at = now()
              WHERE opens_until <= now() AND gone_at IS NULL
-            RETURNING sealing_key_id
+            """
+        ).rowcount
+        # A statement of its own: it sees a wrap that was added while the first one waited.
+        connection.execute(
+            """
+            DELETE FROM keywright.sealing_key_wrap AS wrap USING keywright.sealing_key AS key
+             WHERE wrap.sealing_key_id = key.sealing_key_id AND gone_at IS NOT NULL
+            """
         )
-        DELETE FROM keywright.sealing_key_wrap USING expired
-         WHERE sealing_key_wrap.sealing_key_id = expired.sealing_key_id
-        """
-    ).rowcount
+    return gone
 
 
-def due_for_rotation(connection: Connection) -> str | None:
-    """Return the id of the published key if it has been that for long enough."""
+def due_for_rotation(connection: Connection, *, after: timedelta) -> str | None:
+    """Return the id of the published key if it has been that for longer than ``after``."""
     row = connection.execute(
         """
         SELECT sealing_key_id FROM keywright.sealing_key
          WHERE opens_until IS NULL AND created_at < now() - %(after)s
         """,
-        {"after": ROTATED_AFTER},
+        {"after": after},
     ).fetchone()
     return row and str(row[0])
 
@@ -146,6 +204,7 @@ def rewrap_sealing_keys(connection: Connection, root_keys: RootKeys) -> int:
         """
         SELECT sealing_key_id FROM keywright.sealing_key AS key
          WHERE gone_at IS NULL
+           AND (opens_until > now()) IS NOT FALSE
            AND NOT EXISTS (SELECT FROM keywright.sealing_key_wrap AS wrap
                             WHERE wrap.sealing_key_id = key.sealing_key_id
                               AND root_key = %(current)s)
@@ -170,11 +229,30 @@ def _keep_wrap(
     return connection.execute(
         """
         INSERT INTO keywright.sealing_key_wrap (sealing_key_id, root_key, wrapped_key)
-        VALUES (%(id)s, %(root_key)s, %(wrapped_key)s)
+        SELECT sealing_key_id, %(root_key)s, %(wrapped_key)s
+          FROM keywright.sealing_key
+         WHERE sealing_key_id = %(id)s AND gone_at IS NULL
+           FOR SHARE  -- whoever removes it waits, and takes this wrap, too
             ON CONFLICT DO NOTHING
         """,
         {"id": sealing_key_id, "root_key": root_key, "wrapped_key": wrapped_key},
     ).rowcount
+
+
+def _unwrap(
+    root_key: RootKey, sealing_key_id: str, *, wrapped: bytes, public_key: bytes
+) -> CleartextKey:
+    unwrapped = root_key.unwrap(bytes(wrapped), context=_context(sealing_key_id))
+    try:
+        private_key = X25519PrivateKey.from_private_bytes(unwrapped)
+    except ValueError:
+        private_key = None
+    if private_key is None or private_key.public_key().public_bytes_raw() != bytes(public_key):
+        raise WrappedKeyError(
+            f"What is wrapped under {root_key.identifier} for sealing key {sealing_key_id} is not"
+            " that key; restore its row from a backup, or `keywright sealing-key rotate`."
+        )
+    return CleartextKey(unwrapped)
 
 
 def _context(sealing_key_id: str) -> dict[str, str]:

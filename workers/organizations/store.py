@@ -102,6 +102,20 @@ def organization_id(connection: Connection, name: str) -> int:
     return int(row[0])
 
 
+def exact_name(connection: Connection, name: str) -> str:
+    """Return the name of the organization called ``name``, in the case that it has.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    owner = organization_id(connection, name)
+    row = connection.execute(
+        "SELECT name FROM keywright.organization WHERE organization_id = %(id)s", {"id": owner}
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 def limit_open_jobs(connection: Connection, *, organization_id: int, most: int) -> None:
     """Let other systems have so many unfinished jobs of an organization at a time, and no more."""
     connection.execute(

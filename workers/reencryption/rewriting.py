@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from workers.database.pool import Connection
+from workers.database.pool import Connection, act_as
 from workers.encryption.bulk import Fault
 from workers.encryption.row_keys import columns_encoder
 from workers.jobs.retry import LeaseLostError
@@ -270,7 +270,8 @@ class RangeWorker:
             for field, values, found in zip(self._table.fields, stored, faults, strict=True)
             for fault in self._moved.recognize(field, keys, values, found)
         ]
-        with self._tools.ledger.connection() as ledger:
+        with self._tools.ledger.connection() as ledger, ledger.transaction():
+            act_as(ledger, self._job.acting)
             quarantine.quarantine_values(
                 ledger,
                 unopened,

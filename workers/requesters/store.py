@@ -56,6 +56,12 @@ def add_requester(
         raise InvalidRequestError(
             "broker_user or database_role: name at least one, for it says who asks."
         )
+    for field, value, most in (
+        ("broker_user", broker_user, 255),
+        ("database_role", database_role, 63),
+    ):
+        if value is not None and not (value.isprintable() and 1 <= len(value) <= most):
+            raise InvalidRequestError(f"{field}: at most {most} characters, all of them printable.")
     if broker_user in {each.user for each in KEYWRIGHT}:
         raise InvalidRequestError("broker_user: this one is keywright's own; take another.")
     try:

@@ -56,8 +56,10 @@ def test_what_a_webhook_is_still_to_be_told_stays(
     connection.execute(
         "WITH endpoint AS (INSERT INTO keywright.webhook_endpoint (organization_id, name, url)"
         " VALUES (%s, 'billing', 'https://example.org/') RETURNING endpoint_id)"
-        " INSERT INTO keywright.webhook_delivery (endpoint_id, announcement_id, state)"
-        " SELECT endpoint_id, number, state::keywright.webhook_state FROM endpoint,"
+        " INSERT INTO keywright.webhook_delivery"
+        "        (endpoint_id, announcement_id, state, finished_at)"
+        " SELECT endpoint_id, number, state::keywright.webhook_state,"
+        "        CASE WHEN state <> 'waiting' THEN now() END FROM endpoint,"
         " (VALUES (1, 'waiting'), (2, 'delivered')) AS told (number, state)",
         [acme],
     )

@@ -1,51 +1,32 @@
 """The chain over the record: nobody waits for it, and it finds what was tampered with."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
-from workers.audit.chain import Head
-from workers.audit.exporting import start_hash
-from workers.audit.linking import link_some, read_head
-from workers.audit.reading import stream_links, unlinked_faults
-from workers.audit.verifying import Fault, Verification
+from scheduler.service import SchedulerService
+from tests.integration.audit.record import do, link_the_beginning, unguarded, verify
+from tests.servers.postgres import PostgresServer
+from tests.servers.waiting import until
+from workers.audit.linking import link_some, link_what_waits, read_head
 from workers.database.pool import Connection
 
 
-def do(connection: Connection, count: int = 1, name: str = "org") -> None:
-    """Do something that is recorded."""
-    connection.execute(
-        "INSERT INTO keywright.organization (name) SELECT %s || g FROM generate_series(1, %s) AS g",
-        [name, count],
-    )
-
-
-def verify(connection: Connection) -> list[Fault]:
-    verification = Verification(Head(position=0, hash=start_hash(connection)))
-    with stream_links(connection, after=0) as links:
-        return [*verification.walk(links), *unlinked_faults(connection)]
-
-
-@contextmanager
-def unguarded(conninfo: str) -> Iterator[Connection]:
-    """What somebody has who may do everything: a session without triggers."""
-    superuser = make_conninfo(
-        conninfo, user="postgres", options="-c session_replication_role=replica"
-    )
-    with psycopg.connect(superuser, autocommit=True) as connection:
-        yield connection
-
-
 def test_links_are_made_in_batches_and_fit(connection: Connection) -> None:
+    before = link_the_beginning(connection)
     do(connection, 25)
     assert [link_some(connection, limit=10) for _ in range(4)] == [10, 10, 5, 0]
-    assert read_head(connection).position == 25
+    assert read_head(connection).position == before + 25
     assert verify(connection) == []
+
+
+def test_making_the_database_is_the_first_entry(connection: Connection) -> None:
+    rows = connection.execute(
+        "SELECT action FROM keywright.audit_entry ORDER BY entry_id"
+    ).fetchall()
+    assert rows == [("database.create",), ("database.grant",)]
 
 
 def test_many_writers_and_linkers_at_once_make_one_chain(conninfo: str) -> None:
@@ -62,6 +43,8 @@ def test_many_writers_and_linkers_at_once_make_one_chain(conninfo: str) -> None:
             while not done.is_set() or link_some(own):
                 link_some(own, limit=7)
 
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        before = link_the_beginning(connection)
     with ThreadPoolExecutor(11) as threads:
         linkers = [threads.submit(link, number) for number in range(3)]
         for writer in [threads.submit(write, number) for number in range(8)]:
@@ -70,15 +53,15 @@ def test_many_writers_and_linkers_at_once_make_one_chain(conninfo: str) -> None:
         for linker in linkers:
             linker.result(timeout=60)
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        while link_some(connection):
-            pass
-        assert read_head(connection).position == 400
+        link_what_waits(connection)
+        assert read_head(connection).position == before + 400
         assert verify(connection) == []
 
 
 def test_a_transaction_that_stays_open_holds_up_neither_writers_nor_links(
     connection: Connection, conninfo: str
 ) -> None:
+    before = link_the_beginning(connection)
     with psycopg.connect(conninfo) as slow:
         do(slow, name="slow")
         do(connection, name="quick")
@@ -86,60 +69,183 @@ def test_a_transaction_that_stays_open_holds_up_neither_writers_nor_links(
         slow.commit()
         assert link_some(connection) == 1
     # The slow one's entry has the lower number and the later link.
-    rows = connection.execute("SELECT entry_id FROM keywright.audit_link ORDER BY position")
-    assert rows.fetchall() == [(2,), (1,)]
+    rows = connection.execute(
+        "SELECT after ->> 'name' FROM keywright.audit_link JOIN keywright.audit_entry"
+        " USING (entry_id) WHERE position > %s ORDER BY position",
+        [before],
+    )
+    assert [row[0] for row in rows] == ["quick1", "slow1"]
     assert verify(connection) == []
+
+
+def test_a_linker_that_is_at_work_holds_up_no_writer(connection: Connection, conninfo: str) -> None:
+    do(connection, 3)
+    with psycopg.connect(conninfo, autocommit=True) as linker, linker.transaction():
+        assert link_some(linker) >= 3
+        # Its transaction is still open: others write, and leave the linking to it.
+        connection.execute("SET lock_timeout = '1s'")
+        do(connection, 3, name="meanwhile")
+        assert link_some(connection) == 0
+    assert link_some(connection) == 3
+    assert verify(connection) == []
+
+
+def test_a_scheduler_may_link_and_a_reader_may_look(
+    connection: Connection, conninfo: str, postgres: PostgresServer
+) -> None:
+    do(connection, 3)
+    with (
+        postgres.login(conninfo, "keywright_reader") as login,
+        psycopg.connect(login, autocommit=True) as reader,
+    ):
+        link_what_waits(reader)
+        assert read_head(reader).position == 0
+    with (
+        postgres.login(conninfo, "keywright_scheduler") as login,
+        psycopg.connect(login, autocommit=True) as scheduler,
+    ):
+        link_what_waits(scheduler)
+        assert verify(scheduler) == []
+        assert read_head(scheduler).position >= 3
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["0.1", "-1.50", "1e300", f"{10**17}", f"{10**40}", "1" + "0" * 5000, "true", "null"],
+    ids=lambda value: value[:20],
+)
+def test_whatever_stands_in_an_entry_it_can_be_linked_and_verified(
+    connection: Connection, value: str
+) -> None:
+    connection.execute(
+        "SELECT keywright.audit('a.b', E'c/\\u2028\\U0001F511', after => %s)",
+        [f'{{"{value[:9]}": [{value}]}}'],
+    )
+    link_what_waits(connection)
+    assert verify(connection) == []
+
+
+def test_an_entry_has_a_time_that_can_be_read(connection: Connection) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match="entries_have_a_time"):
+        connection.execute(
+            "INSERT INTO keywright.audit_entry (action, object, occurred_at)"
+            " VALUES ('a.b', 'c', 'infinity')"
+        )
 
 
 TAMPERING = {
     "an altered entry": (
-        "UPDATE keywright.audit_entry SET actor = 'operator:eve' WHERE entry_id = 5",
-        [(5, 5)],
+        "UPDATE keywright.audit_entry SET actor = 'operator:eve' WHERE entry_id = %(entry)s",
+        [(5, True)],
     ),
     "an altered time": (
         (
             "UPDATE keywright.audit_entry SET occurred_at = occurred_at - '1 us'::interval"
-            " WHERE entry_id = 3"
+            " WHERE entry_id = %(entry)s"
         ),
-        [(3, 3)],
+        [(5, True)],
     ),
-    "a removed entry": ("DELETE FROM keywright.audit_entry WHERE entry_id = 4", [(4, 4)]),
-    "a removed link": ("DELETE FROM keywright.audit_link WHERE position = 6", [(6, None)]),
+    "an altered value": (
+        (
+            """UPDATE keywright.audit_entry SET after = after || '{"sending_hour": 8.0}'"""
+            " WHERE entry_id = %(entry)s"
+        ),
+        [(5, True)],
+    ),
+    "a removed entry": (
+        "DELETE FROM keywright.audit_entry WHERE entry_id = %(entry)s",
+        [(5, True)],
+    ),
+    "a removed link": (
+        "DELETE FROM keywright.audit_link WHERE position = %(position)s",
+        [(5, False)],
+    ),
     "a removed entry with its link": (
         (
-            "WITH gone AS (DELETE FROM keywright.audit_link WHERE position = 7 RETURNING entry_id)"
-            " DELETE FROM keywright.audit_entry USING gone WHERE audit_entry.entry_id = gone.entry_id"
+            "WITH gone AS (DELETE FROM keywright.audit_link WHERE position = %(position)s"
+            " RETURNING entry_id)"
+            " DELETE FROM keywright.audit_entry AS entry USING gone"
+            " WHERE entry.entry_id = gone.entry_id"
         ),
-        [(7, None)],
+        [(5, False)],
     ),
     "an altered hash": (
-        "UPDATE keywright.audit_link SET hash = decode(repeat('00', 32), 'hex') WHERE position = 2",
-        [(2, 2), (3, 3)],
+        (
+            "UPDATE keywright.audit_link SET hash = decode(repeat('00', 32), 'hex')"
+            " WHERE position = %(position)s"
+        ),
+        [(5, True), (6, True)],
+    ),
+    "an entry that takes the place of another": (
+        (
+            "UPDATE keywright.audit_link SET entry_id = 0 WHERE position = %(position)s;"
+            "UPDATE keywright.audit_link SET entry_id = %(entry)s"
+            " WHERE position = %(position)s + 2;"
+            "UPDATE keywright.audit_link SET entry_id = %(entry)s + 2 WHERE position = %(position)s"
+        ),
+        [(5, True), (7, True)],
     ),
 }
 
 
 @pytest.mark.parametrize("what", TAMPERING)
 def test_tampering_is_found_and_located(connection: Connection, conninfo: str, what: str) -> None:
-    statement, places = TAMPERING[what]
+    statements, places = TAMPERING[what]
+    before = link_the_beginning(connection)
+    do(connection, 9)
+    link_some(connection)
+    row = connection.execute(
+        "SELECT entry_id FROM keywright.audit_link WHERE position = %s", [before + 5]
+    ).fetchone()
+    assert row is not None
+    with unguarded(conninfo) as eve:
+        for statement in statements.split(";"):
+            eve.execute(statement, {"position": before + 5, "entry": row[0]})
+    found = [(each.position, each.entry_id is not None) for each in verify(connection)]
+    assert found == [(before + position, has_entry) for position, has_entry in places]
+
+
+def test_links_that_were_moved_up_to_hide_a_gap_do_not_fit(
+    connection: Connection, conninfo: str
+) -> None:
+    before = link_the_beginning(connection)
     do(connection, 9)
     link_some(connection)
     with unguarded(conninfo) as eve:
-        eve.execute(statement)
-    found = [(each.position, each.entry_id) for each in verify(connection)]
-    assert [place for place in found if place[0] is not None] == places
+        eve.execute("DELETE FROM keywright.audit_link WHERE position = %s", [before + 5])
+        for position in range(before + 6, before + 10):
+            eve.execute(
+                "UPDATE keywright.audit_link SET position = position - 1 WHERE position = %s",
+                [position],
+            )
+    assert {each.position for each in verify(connection)} == set(range(before + 5, before + 9))
 
 
-def test_an_entry_whose_link_was_removed_for_long_is_found(
-    connection: Connection, conninfo: str
+@pytest.mark.parametrize("what", ["a link", "the note that it has none"])
+def test_an_entry_without_a_link_for_long_is_found(
+    connection: Connection, conninfo: str, what: str
 ) -> None:
-    do(connection, 3)
-    link_some(connection)
+    link_the_beginning(connection)
+    do(connection, 1)
+    if what == "a link":
+        link_some(connection)
     with unguarded(conninfo) as eve:
-        eve.execute("DELETE FROM keywright.audit_link WHERE position = 3")
+        eve.execute(
+            "DELETE FROM keywright.audit_link WHERE position ="
+            " (SELECT max(position) FROM keywright.audit_link)"
+            if what == "a link"
+            else "DELETE FROM keywright.audit_unlinked"
+        )
         eve.execute(
             "UPDATE keywright.audit_entry SET occurred_at = now() - interval '2 minutes'"
-            " WHERE entry_id = 3"
+            " WHERE action = 'organization.create'"
         )
-    [fault] = verify(connection)
-    assert str(fault) == "entry 3: it has no link: its link was removed, or no scheduler runs"
+    [fault] = [each for each in verify(connection) if each.position is None]
+    assert "it has no link: its link was removed, or no scheduler runs" in str(fault)
+
+
+def test_a_scheduler_links_what_is_recorded(connection: Connection, conninfo: str) -> None:
+    do(connection, 3)
+    with SchedulerService(conninfo, None, timetable=()):
+        until(lambda: read_head(connection).position >= 3, "the scheduler to link")
+    assert verify(connection) == []

@@ -24,7 +24,9 @@ from workers.contract import (
     GenerateCertificate,
     ImportKeystore,
     JobRequest,
+    MoveUsage,
     Ping,
+    PurgeAnnouncements,
     PurgeHandover,
     PurgeJobs,
     RegisterUsage,
@@ -33,6 +35,8 @@ from workers.contract import (
     RestoreCertificate,
     ReviewCertificates,
     ReviewMasterKeys,
+    RewrapMasterKeys,
+    RollBackReplacement,
     RotateMasterKey,
     ScanExpiries,
     StartReencryption,
@@ -113,12 +117,18 @@ def test_every_job_can_be_done_by_a_worker_with_the_rights_of_one(
             AdvanceReplacement(replacement_id=1, to="switched"),
             AdvanceReplacement(replacement_id=1, to="completed"),
             RemoveUsage(place_kind="listener", place="edge"),
+            RegisterUsage(certificate="two", place_kind="listener", place="inner"),
+            MoveUsage(certificate="three", place_kind="listener", place="inner"),
+            StartReplacement(certificate="three", successor="two"),
+            AdvanceReplacement(replacement_id=2, to="overlapping"),
+            RollBackReplacement(replacement_id=2),
             DeleteCertificate(unique_name="one"),
             RestoreCertificate(unique_name="one"),
             ExportKeystore(password=acme.secret(PASSWORD)),
             ImportKeystore(artifact=acme.bring(keystore), password=acme.secret(PASSWORD)),
             RotateMasterKey(expected_number=1, reencrypt=True),
-            *(CleanUpCertificates(), PurgeHandover(), PurgeJobs()),
+            *(CleanUpCertificates(), PurgeHandover(), PurgeJobs(), PurgeAnnouncements()),
+            RewrapMasterKeys(),
         )
         acme.connection.execute("UPDATE keywright.digest SET send_at = now() WHERE state = 'open'")
         work(ScanExpiries(), StartReencryption())
@@ -216,9 +226,13 @@ def test_a_reader_sees_jobs_and_certificates(
             assert len(reader.execute(query).fetchall()) == count
 
 
-def test_a_scheduler_offers_jobs_with_the_rights_of_one(
+def test_a_scheduler_does_its_work_with_the_rights_of_one(
     postgres: PostgresServer, conninfo: str, connection: Connection, broker_url: str
 ) -> None:
+    connection.execute("SELECT keywright.audit('test.done', 'test/1')")
+    connection.execute(
+        "INSERT INTO keywright.announcement (kind, subject, data) VALUES ('a.b', 'test/1', '{}')"
+    )
     with (
         postgres.login(conninfo, "keywright_scheduler") as login,
         SchedulerService(login, broker_url, fire_now=True),
@@ -231,4 +245,14 @@ def test_a_scheduler_offers_jobs_with_the_rights_of_one(
                 == (True,)
             ),
             "all that the timetable asks for to be offered",
+        )
+        until(
+            lambda: (
+                connection.execute(
+                    "SELECT (SELECT bool_and(relayed_at IS NOT NULL) FROM keywright.announcement),"
+                    " (SELECT count(*) FROM keywright.audit_unlinked)"
+                ).fetchone()
+                == (True, 0)
+            ),
+            "announcements to be relayed, and entries of the audit record to be linked",
         )

@@ -135,11 +135,11 @@ def test_the_key_before_opens_a_while_and_then_no_more(safe: Safe) -> None:
 
 def test_a_key_is_due_after_ninety_days(safe: Safe) -> None:
     key = ensure_sealing_key(safe.connection, safe.root_keys)
-    assert due_for_rotation(safe.connection) is None
+    assert due_for_rotation(safe.connection, after=timedelta(days=90)) is None
     safe.connection.execute(
         "UPDATE keywright.sealing_key SET created_at = now() - %s", [timedelta(days=91)]
     )
-    assert due_for_rotation(safe.connection) == key.sealing_key_id
+    assert due_for_rotation(safe.connection, after=timedelta(days=90)) == key.sealing_key_id
 
 
 def test_private_keys_follow_to_another_root_key(safe: Safe, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def test_an_organization_is_listed_as_it_was_added(connection: Connection) -> No
             is_sandbox=True,
             time_zone="Europe/Berlin",
             sending_hour=9,
+            most_open_jobs=10_000,
             members=2,
             certificates=0,
         )

@@ -1,5 +1,6 @@
 """Asking for jobs in SQL: what is granted and what is not, and what a requester sees."""
 
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.integration.requesters.crm import ASK, Crm
 from workers.contract import GenerateCertificate
+from workers.database.pool import Connection
 from workers.requesters.store import GRANTABLE, grant, kinds_meant, revoke, set_enabled
 
 NOT_GRANTED = (
@@ -156,6 +158,42 @@ def test_a_job_is_cancelled_and_begun_anew_by_its_requester_alone(crm: Crm) -> N
     crm.own.execute(cancel, [mine])
     revoke(crm.owner, name="crm", organization_id=1, kinds=["system.ping"])
     assert refused(retry, mine) == NOT_GRANTED
+
+
+def test_a_retried_job_takes_a_place_like_a_new_one(crm: Crm) -> None:
+    first = crm.ask()
+    crm.own.execute("SELECT keywright.cancel(%s)", [first])
+    crm.owner.execute("UPDATE keywright.organization SET most_open_jobs = 1")
+    crm.ask()
+    with pytest.raises(psycopg.errors.ConfigurationLimitExceeded):
+        crm.own.execute("SELECT keywright.retry(%s)", [first])
+
+
+def test_who_is_disabled_sees_and_stops_nothing(crm: Crm) -> None:
+    job_id = crm.ask()
+    set_enabled(crm.owner, name="crm", enabled=False)
+    assert crm.own.execute("SELECT job_id FROM keywright.requested_job").fetchall() == []
+    for call in ("cancel", "retry"):
+        with pytest.raises(psycopg.errors.NoDataFound):
+            crm.own.execute(f"SELECT keywright.{call}({job_id})")
+
+
+def test_what_is_printable_for_python_is_printable_here(connection: Connection) -> None:
+    # Code points that Unicode has not given to anything yet differ between versions.
+    points = [
+        point
+        for point in (*range(1, 0x3100), *range(0xE000, 0x10000), *range(0x13400, 0x13460), 0xE0001)
+        if unicodedata.category(chr(point)) not in ("Cn", "Cs")
+    ]
+    rows = connection.execute(
+        "SELECT keywright.is_printable(chr(point)) FROM unnest(%s::int[]) AS point", [points]
+    ).fetchall()
+    wrong = [
+        hex(point)
+        for point, (found,) in zip(points, rows, strict=True)
+        if found != chr(point).isprintable()
+    ]
+    assert wrong == []
 
 
 def test_who_is_no_requester_gets_nothing(crm: Crm) -> None:

@@ -16,7 +16,12 @@ MUST_NOT = {
     "see requesters": "SELECT * FROM keywright.requester",
     "see organizations": "SELECT * FROM keywright.organization",
     "see members": "SELECT * FROM keywright.member",
-    "see arguments": "SELECT arguments FROM keywright.job",
+    "see jobs": "SELECT job_id FROM keywright.job",
+    "see kinds": "SELECT * FROM keywright.job_kind",
+    "see what came in": "SELECT * FROM keywright.intake",
+    "see answers": "SELECT * FROM keywright.reply",
+    "see webhooks' secrets": "SELECT * FROM keywright.webhook_secret",
+    "change through the view": "DELETE FROM keywright.sealing_key_to_use",
     "see certificates": "SELECT * FROM keywright.certificate",
     "see private keys": "SELECT private_key FROM keywright.certificate_version",
     "see wrapped keys": "SELECT * FROM keywright.master_key_wrap",
@@ -58,6 +63,52 @@ def test_functions_of_its_own_are_not_called_in_place_of_ours(crm: Crm) -> None:
     crm.ask()
     assert crm.refusal("system.ping", {}, "Rival")[0] == "42501"
     assert crm.one("SELECT organization_id FROM keywright.job") == 1
+
+
+def test_types_of_its_own_are_not_used_in_place_of_ours(crm: Crm) -> None:
+    for name in ("text", "timestamptz", "jsonb", "int4", "int8"):
+        crm.own.execute(
+            f"CREATE FUNCTION pg_temp.seize(pg_catalog.{name}) RETURNS pg_catalog.bool"
+            " LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'seized as %', current_user; END $$"
+        )
+    for name in ("text", "timestamptz", "jsonb", "int4", "int8"):
+        crm.own.execute(
+            f"CREATE DOMAIN pg_temp.{name} AS pg_catalog.{name} CHECK (pg_temp.seize(VALUE))"
+        )
+    crm.own.execute(
+        """
+        SELECT keywright.enqueue(
+                   'replacement.start'::pg_catalog.varchar,
+                   '{"certificate": "Web", "overlap_by": "2030-01-01T00:00:00Z"}'::pg_catalog.jsonb,
+                   'Acme'::pg_catalog.varchar, 'key'::pg_catalog.varchar, pg_catalog.now())
+        """
+    )
+    [(job_id,)] = crm.own.execute("SELECT job_id FROM keywright.requested_job").fetchall()
+    for call in ("cancel", "retry"):
+        crm.own.execute(f"SELECT keywright.{call}({job_id})")
+    assert crm.jobs() == 1
+
+
+def test_who_cancels_and_retries_is_recorded_whatever_it_says_of_itself(crm: Crm) -> None:
+    job_id = crm.ask()
+    for name, value in (("actor", "operator:root"), ("door", "cli"), ("job_id", "7")):
+        crm.own.execute("SELECT set_config(%s, %s, false)", [f"keywright.{name}", value])
+    with crm.own.transaction():
+        crm.own.execute("SELECT keywright.cancel(%s)", [job_id])
+        crm.own.execute("SELECT keywright.retry(%s)", [job_id])
+        said = crm.own.execute(
+            "SELECT current_setting('keywright.actor'), current_setting('keywright.door')"
+        ).fetchone()
+    assert said == ("operator:root", "cli")
+    recorded = crm.owner.execute(
+        "SELECT action, actor, door, job_id, database_role FROM keywright.audit_entry"
+        " WHERE object = %s ORDER BY entry_id",
+        [f"job/{job_id}"],
+    ).fetchall()
+    assert recorded == [
+        ("job.cancel", "requester:crm", "sql", None, crm.role),
+        ("job.retry", "requester:crm", "sql", None, crm.role),
+    ]
 
 
 def test_what_it_says_of_itself_changes_nothing_about_who_it_is(crm: Crm) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from workers.announcements.store import announce
+from workers.audit.recording import record
 from workers.certificates.api_clients.files import ClientRequest, client_files
 from workers.certificates.api_clients.identity import Identity
 from workers.certificates.api_clients.store import ClientVersion, find_client_version
@@ -113,6 +114,17 @@ def configure_client(
             ),
             organization_id=organization_id,
             subject=f"certificate-version/{version.version_id}",
+        )
+        record(
+            connection,
+            action="api_client.configure",
+            object_name=f"certificate-version/{version.version_id}",
+            organization_id=organization_id,
+            after={
+                "program": request.program.value,
+                "private_key_left": identity.private_key is not None and request.key_file is None,
+                "place": place,
+            },
         )
         # Last, so that no key leaves unrecorded but by the failure of this very commit.
         write(files)

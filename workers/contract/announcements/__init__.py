@@ -60,6 +60,7 @@ from workers.contract.announcements.work import (
     NoticeDelivered,
     NoticeFailed,
     NoticeOf,
+    WebhookTested,
 )
 
 
@@ -125,6 +126,7 @@ ANNOUNCEMENTS: tuple[Announcement, ...] = tuple(
         NoticeDelivered,
         NoticeFailed,
         JobFailed,
+        WebhookTested,
     )
 )
 """Every kind of announcement there is."""
@@ -181,4 +183,5 @@ __all__ = [
     "ReplacementStarted",
     "RootRemoved",
     "RootTrusted",
+    "WebhookTested",
 ]

@@ -41,6 +41,16 @@ class NoticeFailed(_Digest):
     smtp_code: int | None
 
 
+class WebhookTested(Happened):
+    """Somebody tested a webhook: only that one is told, whatever kinds it wants."""
+
+    of_kind: ClassVar[str] = "webhook.tested"
+    about: ClassVar[str] = "webhook/3"
+
+    endpoint_id: int
+    name: str
+
+
 class JobProblem(BaseModel):
     """Why a job failed (RFC 9457), without the detail; `keywright job show` has that."""
 

@@ -1,0 +1,43 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.jobs.fairness import AHEAD_SECONDS, FEWEST, MOST, Pace
+
+
+def test_who_has_offered_nothing_yet_may_offer_a_few() -> None:
+    assert Pace().bound(1000.0) == FEWEST
+
+
+def test_the_bound_is_what_is_taken_in_a_tenth_of_a_second() -> None:
+    pace = Pace()
+    for step in range(100):
+        pace.note(50, step * 0.02)  # 2,500 a second
+    assert abs(pace.bound(100 * 0.02) - 2500 * AHEAD_SECONDS) < 10
+
+
+def test_slow_jobs_leave_the_fewest_on_offer() -> None:
+    pace = Pace()
+    for second in range(10):
+        pace.note(4, float(second))
+    assert pace.bound(10.0) == FEWEST
+
+
+def test_it_grows_within_moments_and_is_forgotten_within_a_second() -> None:
+    pace = Pace()
+    offered = 0
+    for step in range(30):
+        now = 5 + step * 0.01
+        offered = pace.bound(now)
+        pace.note(offered, now)
+    assert offered > 10 * FEWEST
+    assert pace.bound(7.0) == FEWEST
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.5), st.integers(0, 1000)), max_size=200))
+def test_the_bound_stays_within_its_bounds(steps: list[tuple[float, int]]) -> None:
+    pace = Pace()
+    now = 0.0
+    for pause, offered in steps:
+        now += pause
+        pace.note(offered, now)
+        assert FEWEST <= pace.bound(now) <= MOST

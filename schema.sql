@@ -1424,6 +1424,7 @@ CREATE TYPE keywright.webhook_state AS ENUM (
 CREATE TABLE keywright.webhook_delivery (
     endpoint_id      bigint      NOT NULL REFERENCES keywright.webhook_endpoint ON DELETE CASCADE,
     announcement_id  bigint      NOT NULL REFERENCES keywright.announcement ON DELETE CASCADE,
+    subject          text        NOT NULL,                -- the announcement's: order holds in each
     state            keywright.webhook_state NOT NULL DEFAULT 'waiting',
     attempt          smallint    NOT NULL DEFAULT 0,
     waits_since      timestamptz NOT NULL DEFAULT now(),  -- given up some days after
@@ -1439,17 +1440,15 @@ CREATE INDEX webhook_delivery_waiting
 CREATE INDEX webhook_delivery_announcement ON keywright.webhook_delivery (announcement_id);
 -- What failed and is tried again later: it holds back what came after it.
 CREATE INDEX webhook_delivery_failing
-    ON keywright.webhook_delivery (endpoint_id, announcement_id) WHERE state = 'waiting' AND attempt > 0;
--- What waits for too long.
-CREATE INDEX webhook_delivery_waits_since ON keywright.webhook_delivery (waits_since) WHERE state = 'waiting';
+    ON keywright.webhook_delivery (endpoint_id, subject, announcement_id) WHERE state = 'waiting' AND attempt > 0;
 
 -- Whatever is announced is to be sent to the endpoints that want it, from the same commit on. A test is
 -- for the endpoint that is tested. That telling one failed is not told: there would be no end to it.
 CREATE FUNCTION keywright.call_webhooks() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO keywright.webhook_delivery (endpoint_id, announcement_id)
-    SELECT endpoint.endpoint_id, announced.announcement_id
+    INSERT INTO keywright.webhook_delivery (endpoint_id, announcement_id, subject)
+    SELECT endpoint.endpoint_id, announced.announcement_id, announced.subject
       FROM announced
       JOIN keywright.webhook_endpoint AS endpoint USING (organization_id)
      WHERE endpoint.disabled_at IS NULL
@@ -1470,17 +1469,15 @@ CREATE TRIGGER webhooks_are_called AFTER INSERT ON keywright.announcement
 -- What can be sent now. In what happened to one subject nothing overtakes: while one is to be tried again
 -- later, what came after it waits. Other subjects go on.
 CREATE VIEW keywright.webhook_due AS
-SELECT delivery.endpoint_id, announcement_id, delivery.attempt, delivery.waits_since
+SELECT endpoint_id, announcement_id, attempt, waits_since
   FROM keywright.webhook_delivery AS delivery
-  JOIN keywright.announcement USING (announcement_id)
- WHERE delivery.state = 'waiting' AND delivery.next_at <= now()
-   AND announcement_id <= keywright.settled_announcement()
+ WHERE state = 'waiting' AND next_at <= now() AND announcement_id <= keywright.settled_announcement()
    AND NOT EXISTS (
        SELECT FROM keywright.webhook_delivery AS failing
-         JOIN keywright.announcement AS former ON former.announcement_id = failing.announcement_id
-        WHERE failing.endpoint_id = delivery.endpoint_id AND failing.announcement_id < delivery.announcement_id
+        WHERE failing.endpoint_id = delivery.endpoint_id AND failing.subject = delivery.subject
+          AND failing.announcement_id < delivery.announcement_id
           AND failing.state = 'waiting' AND failing.attempt > 0 AND failing.next_at > now()
-          AND former.subject = announcement.subject);
+       OFFSET 0);  -- looked up one by one, whatever statistics of a fresh table say
 
 
 -- ---------------------------------------------------------------------------------- audit record --
@@ -1700,7 +1697,8 @@ BEGIN
                    each.noun || '.truncate', replace(each.noun, '_', '-') || '/*')
         ];
         EXECUTE format(
-            'CREATE FUNCTION keywright.%I() RETURNS trigger LANGUAGE plpgsql SET timezone = ''UTC'' AS %L',
+            'CREATE FUNCTION keywright.%I() RETURNS trigger LANGUAGE plpgsql'
+            ' SET timezone = ''UTC'' SET bytea_output = ''hex'' AS %L',
             'record_' || each.table_name,
             (SELECT format('BEGIN CASE TG_OP %s END CASE; RETURN NULL; END',
                            string_agg(format('WHEN %L THEN INSERT INTO keywright.audit_entry'

@@ -75,7 +75,10 @@ def receiver(
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            length = int(self.headers.get("Content-Length", 0))
+            body = self.rfile.read(length)
+            if len(body) < length:
+                return  # the sender was killed meanwhile
             headers = {name.lower(): value for name, value in self.headers.items()}
             reply = found.note(Received(self.path, headers, body))
             self.send_response(reply.status)

@@ -12,6 +12,7 @@ from workers.certificates.mutual_tls.refreshing import Refreshed, refresh
 from workers.certificates.mutual_tls.watching import watch
 from workers.cli.organizations import OrganizationOption
 from workers.cli.output import JsonOption, console, print_json
+from workers.cli.session import operator
 from workers.database.open import open_database
 from workers.database.pool import DATABASE_TROUBLE, DatabaseUnavailableError, connect
 from workers.database.schema import check_schema
@@ -75,7 +76,7 @@ def bundle(
 
         def refresh_once() -> Refreshed:
             # A connection each time: it does not matter what became of the last one.
-            with connect(database.conninfo, name="bundle") as connection:
+            with connect(database.conninfo, name="bundle", acting=operator()) as connection:
                 check_schema(connection)
                 try:
                     return refresh(

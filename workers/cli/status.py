@@ -10,6 +10,7 @@ from rich.text import Text
 
 from workers.certificates.health import CertificateHealth, certificate_health
 from workers.cli.output import JsonOption, cell, console, in_words, print_json, print_table
+from workers.cli.session import operator
 from workers.cli.transit import unprotected
 from workers.database.open import open_database
 from workers.database.pool import Connection, connect, database_clock
@@ -85,7 +86,7 @@ def look(settings: Settings) -> Status:
     try:
         with (
             open_database(settings.database_url, settings.data_dir) as database,
-            connect(database.conninfo, name="status") as connection,
+            connect(database.conninfo, name="status", acting=operator()) as connection,
         ):
             check_schema(connection)
             found.database = "embedded" if database.is_embedded else "reachable"

@@ -9,6 +9,7 @@ from workers.cli.organizations import OrganizationOption
 from workers.cli.output import JsonOption, cell, console, print_json, print_rows
 from workers.cli.session import open_session
 from workers.cli.webhook_deliveries import Name, list_all_deliveries, retry, send_test
+from workers.errors import InvalidRequestError
 from workers.organizations.store import organization_id
 from workers.webhooks import endpoints, store
 from workers.webhooks.destination import Destination
@@ -221,7 +222,10 @@ def _shown(endpoint: store.Endpoint) -> dict[str, object]:
 
 
 def _origin(endpoint: store.Endpoint) -> str:
-    return Destination.from_url(endpoint.url, allow_private=endpoint.allow_private).origin
+    try:
+        return Destination.from_url(endpoint.url, allow_private=endpoint.allow_private).origin
+    except InvalidRequestError:
+        return "nowhere: its URL is no longer allowed"
 
 
 def _print_secret(secret: str) -> None:

@@ -9,7 +9,7 @@ import random
 import ssl
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from workers.contract.webhooks import (
     WebhooksDelivered,
     WebhooksPurged,
 )
-from workers.database.pool import database_clock
+from workers.database.pool import Connection, database_clock
 from workers.encryption import FieldCipher
 from workers.errors import InvalidRequestError, KeywrightError
 from workers.jobs.running import RunningJob
@@ -114,13 +114,16 @@ class Caller:
             )
             with job.checkpoint() as connection:
                 deliveries.record(connection, round_.target, each, answer, verdict)
-            _note(round_.target, each, answer, verdict)
+                # Whether it rests now, was disabled or removed meanwhile.
+                still = _target(connection, job, endpoint_id)
+            _note(endpoint_id, each, answer, verdict)
             _count(counted, verdict)
             if verdict.state == "waiting":
                 held.add(each.subject)
-            if verdict.is_gone or verdict.rest_seconds is not None:
+            # One that does not answer takes long: between its messages, other jobs have their turn.
+            if still is None or answer.status is None:
                 return False
-            round_.target = replace(round_.target, failures=verdict.failures)
+            round_.target = still
         return True
 
     def _open(self, target: Target, secrets: Sequence[store.SecretRow]) -> list[str]:
@@ -182,9 +185,7 @@ class _Round:
 def _load(job: RunningJob, endpoint_id: int) -> _Round | None:
     """Return what to send next; None: nothing, or the endpoint may not be told now."""
     with job.checkpoint() as connection:
-        target = deliveries.find_target(
-            connection, organization_id=job.organization_id, endpoint_id=endpoint_id
-        )
+        target = _target(connection, job, endpoint_id)
         if target is None:
             return None
         due = deliveries.due_deliveries(connection, endpoint_id, limit=_AT_A_TIME)
@@ -198,6 +199,12 @@ def _load(job: RunningJob, endpoint_id: int) -> _Round | None:
             installation_id(connection),
             database_clock(connection),
         )
+
+
+def _target(connection: Connection, job: RunningJob, endpoint_id: int) -> Target | None:
+    return deliveries.find_target(
+        connection, organization_id=job.organization_id, endpoint_id=endpoint_id
+    )
 
 
 def _complain(job: RunningJob, round_: _Round, error: KeywrightError) -> None:
@@ -236,12 +243,12 @@ def _count(counted: WebhooksDelivered, verdict: Verdict) -> None:
         counted.failed += 1
 
 
-def _note(target: Target, delivery: DueDelivery, answer: Answer, verdict: Verdict) -> None:
+def _note(endpoint_id: int, delivery: DueDelivery, answer: Answer, verdict: Verdict) -> None:
     if answer.error is None:
         return
     log.warning(
         "a webhook was not accepted",
-        endpoint_id=target.endpoint_id,
+        endpoint_id=endpoint_id,
         announcement_id=delivery.sequence,
         attempt=delivery.attempt + 1,
         status=answer.status,

@@ -183,8 +183,9 @@ def list_deliveries(
     with connection.cursor(row_factory=class_row(Delivery)) as cursor:
         return cursor.execute(
             """
-            SELECT announcement_id AS sequence, event_id, kind, subject, state::text AS state,
-                   attempt, CASE WHEN state = 'waiting' THEN next_at END AS next_at, last_status,
+            SELECT announcement_id AS sequence, event_id, kind, announcement.subject,
+                   state::text AS state, attempt,
+                   CASE WHEN state = 'waiting' THEN next_at END AS next_at, last_status,
                    last_error, finished_at
               FROM keywright.webhook_delivery
               JOIN keywright.announcement USING (announcement_id)

@@ -57,8 +57,8 @@ def test_what_a_webhook_is_still_to_be_told_stays(
         "WITH endpoint AS (INSERT INTO keywright.webhook_endpoint (organization_id, name, url)"
         " VALUES (%s, 'billing', 'https://example.org/') RETURNING endpoint_id)"
         " INSERT INTO keywright.webhook_delivery"
-        "        (endpoint_id, announcement_id, state, finished_at)"
-        " SELECT endpoint_id, number, state::keywright.webhook_state,"
+        "        (endpoint_id, announcement_id, subject, state, finished_at)"
+        " SELECT endpoint_id, number, 'a', state::keywright.webhook_state,"
         "        CASE WHEN state <> 'waiting' THEN now() END FROM endpoint,"
         " (VALUES (1, 'waiting'), (2, 'delivered')) AS told (number, state)",
         [acme],

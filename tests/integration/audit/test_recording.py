@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from tests.integration.abuse.tenants import Tenants
+from tests.integration.certificates.keystore_jobs.office import issue
 from tests.servers.postgres import PostgresServer
 from workers.audit.reading import list_entries
 from workers.contract import (
@@ -216,3 +217,20 @@ def test_time_role_and_number_are_the_databases_to_say(
         assert connection.execute(
             "SELECT database_role FROM keywright.audit_entry WHERE action = 'a.b'"
         ).fetchall() == [(own.info.user,)]
+
+
+def test_an_entry_is_the_same_whatever_the_session_has_set(
+    connection: Connection, tenants: Tenants
+) -> None:
+    connection.execute("SET timezone = 'Asia/Kathmandu'; SET bytea_output = 'escape'")
+    tenants.acme.keep("another", issue("another"))
+    after = list_entries(connection, action="certificate_version.create", limit=1)[0].after
+    assert after is not None
+    assert after["not_after"] == "2036-01-01T00:00:00+00:00"
+    assert re.fullmatch(r"\\x[0-9a-f]{64}", after["fingerprint"])
+    connection.execute(
+        "INSERT INTO keywright.retired_default (fingerprint, subject, retired_by)"
+        " VALUES (decode(repeat('0a', 32), 'hex'), 'CN=x', 'ada')"
+    )
+    [entry] = list_entries(connection, action="retired_default.*")
+    assert entry.object == "retired-default/" + "0a" * 32

@@ -1,12 +1,20 @@
 """Endpoints that fail: rests, probes, endings, and what becomes of what waits."""
 
+from socket import socket
+
 import pytest
 
 from tests.integration.webhooks.telling import Telling, refusing
-from tests.servers.receiver import Receiver, Reply
+from tests.servers.receiver import Receiver, Reply, rude_receiver
 from workers.contract import PurgeWebhooks
 from workers.webhooks.calling import purge_webhooks
 from workers.webhooks.endpoints import retry, rotate_secret, switch
+
+
+def stay_silent(connection: socket) -> None:
+    """Never answer."""
+    while connection.recv(65536):
+        pass
 
 
 def fail_until_it_rests(telling: Telling, billing: Receiver) -> None:
@@ -144,6 +152,19 @@ def test_an_endpoint_that_asks_for_time_is_left_alone_so_long(
     telling.let_time_pass(seconds=101)
     telling.work()
     assert billing.numbers() == [1, 1, 2]
+
+
+def test_one_that_does_not_answer_takes_a_workers_thread_for_one_message_at_a_time(
+    telling: Telling,
+) -> None:
+    telling.total_seconds = 0.2
+    with rude_receiver(stay_silent) as port:
+        telling.add(f"http://127.0.0.1:{port}/")
+        for number in (1, 2, 3):
+            telling.tell(number, subject=f"s{number}")
+        for failed in (1, 2, 3):
+            assert telling.result() == {"delivered": 0, "failed": 1, "given_up": 0}
+            assert telling.endpoint().failures == failed
 
 
 def test_what_an_endpoint_said_is_on_record_without_its_words(

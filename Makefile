@@ -17,8 +17,8 @@ run: install  ## run the demo on the embedded default; it ends by itself
 
 test: $(VENV)/.installed-dev  ## install all that the tests need, then run them all
 	@tests/install-packages
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/integration tests/acceptance
-	@$(BIN)/python -m pytest tests/faults tests/architecture
+	@$(BIN)/python -m pytest -n 3 --dist loadfile tests/unit tests/integration tests/acceptance
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/faults tests/architecture
 
 check: $(VENV)/.installed-dev  ## format, lint, types, import rules, architecture
 	@$(BIN)/ruff format --check --quiet

@@ -98,6 +98,7 @@ def bad_envelopes(sender: Sender) -> Iterator[tuple[bytes | str, dict[str, Any]]
     bad_headers: tuple[dict[str, Any], ...] = (
         {"ce-id": 7},
         {"ce-id": None},
+        {"ce-id": b"\xff\xfe"},
         {"ce-id": ["x"]},
         {"cloudEvents:id": "2"},
         {"ce-organization": {"a": "b"}},

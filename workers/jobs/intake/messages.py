@@ -21,11 +21,10 @@ REFUSED_TYPE = event_type("request.refused")
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where a message came from, as far as it is known."""
+    """Where a message came from, as far as it is known; what it says itself is cut short."""
 
     broker_user: str | None = None
-    source: str | None = None
-    event_id: str | None = None
+    message_id: str | None = None
     reply_to: str | None = None
     correlation_id: str | None = None
 
@@ -49,8 +48,7 @@ def refusal_messages(error: KeywrightError, origin: Origin, instance: str) -> li
     body = json.dumps(error.problem(instance), ensure_ascii=False).encode()
     headers = {
         "keywright-user": origin.broker_user or "",
-        "keywright-source": origin.source or "",
-        "keywright-id": origin.event_id or "",
+        "keywright-message-id": (origin.message_id or "")[:200],
     }
     to_us = Outgoing(
         exchange=REFUSED,

@@ -14,6 +14,9 @@ from workers.errors import KeywrightError, NotAllowedError, TooLargeError, TooMa
 from workers.jobs.intake.cloud_event import RequestEvent
 from workers.jobs.intake.refusal import RepeatedIdError, UnreadableRequestError
 
+_RAISE = "exec_stmt_raise"
+"""The function in Postgres' source that carries out ``RAISE`` of PL/pgSQL."""
+
 _REFUSALS: dict[str, type[KeywrightError]] = {
     "42501": NotAllowedError,
     "22023": UnreadableRequestError,
@@ -122,7 +125,8 @@ def _enqueue(
         ).fetchone()
     except psycopg.DatabaseError as error:
         kind = _REFUSALS.get(error.sqlstate or "")
-        if kind is None:
+        # Not where it is Postgres that says so, such as of a right that a role of ours lacks.
+        if kind is None or error.diag.source_function != _RAISE:
             raise
         sentence = str(error.diag.message_primary)
         raise kind(f"{sentence[0].upper()}{sentence[1:]}.") from None

@@ -1,13 +1,15 @@
-"""A message that ends the connection of whoever reads it: put aside, and nobody else with it."""
+"""Trouble: a message that ends connections is put aside alone; for trouble of ours, all wait."""
 
 import struct
 from typing import Any
 
 import pika.data
 import pytest
+from structlog.testing import capture_logs
 
 from scheduler.service import SchedulerService
 from tests.integration.jobs.intake.sender import Sender
+from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitmqNode
 from tests.servers.waiting import until
 
@@ -45,3 +47,36 @@ def test_a_message_that_cannot_be_read_is_put_aside_and_those_beside_it_are_take
             lambda: rabbitmq_node.queue_depths(broker_vhost)["keywright.intake.XQ"] == 1,
             "the one to be put aside",
         )
+
+
+def test_requests_wait_while_the_database_does_not_do_its_part_and_none_is_refused_or_put_aside(
+    sender: Sender,
+    postgres: PostgresServer,
+    conninfo: str,
+    rabbitmq_node: RabbitmqNode,
+    broker_vhost: str,
+) -> None:
+    sender.owner.execute(
+        "REVOKE EXECUTE ON FUNCTION keywright.enqueue_for FROM keywright_scheduler"
+    )
+    with (
+        postgres.login(conninfo, "keywright_scheduler") as login,
+        SchedulerService(login, sender.admin_url, timetable=()),
+        sender.channel() as channel,
+        capture_logs() as logged,
+    ):
+        for number in range(5):
+            sender.send(channel, sender.event(id=str(number)))
+        until(
+            lambda: (
+                [each["event"] for each in logged].count("the intake waits for the database") > 2
+            ),
+            "it to try again",
+        )
+        assert sender.jobs() == []
+        sender.owner.execute(
+            "GRANT EXECUTE ON FUNCTION keywright.enqueue_for TO keywright_scheduler"
+        )
+        sender.await_jobs(5)
+    depths = rabbitmq_node.queue_depths(broker_vhost)
+    assert (depths["keywright.intake.XQ"], depths["keywright.refused"]) == (0, 0)

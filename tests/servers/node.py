@@ -10,6 +10,10 @@ from hashlib import sha256
 from pathlib import Path
 
 _PACKAGES = Path(__file__).parents[1] / "node"
+_OF_THE_SYSTEM = {
+    "NPM_CONFIG_GLOBALCONFIG": Path("/etc/npmrc"),
+    "NODE_EXTRA_CA_CERTS": Path("/etc/ssl/certs/ca-certificates.crt"),
+}
 _PROGRAMS = Path(sys.executable).parent  # node and npm came with the tests' requirements
 
 
@@ -42,7 +46,12 @@ def run_node(
 
 def _environment() -> dict[str, str]:
     path = f"{_PROGRAMS}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    return {**os.environ, "PATH": path}
+    environment = {**os.environ, "PATH": path}
+    # This npm is none of the system's: tell it of the system's settings and authorities.
+    for name, file in _OF_THE_SYSTEM.items():
+        if file.exists():
+            environment.setdefault(name, str(file))
+    return environment
 
 
 def _installed() -> Path:
@@ -57,7 +66,7 @@ def _installed() -> Path:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(_PACKAGES / name, unfinished)
     done = subprocess.run(
-        [str(_PROGRAMS / "npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        [str(_PROGRAMS / "npm"), "ci", "--ignore-scripts", "--fetch-retries=1"],
         cwd=unfinished,
         env=_environment(),
         capture_output=True,

@@ -10,6 +10,7 @@ import pytest
 from tests.acceptance.keywright_command import Keywright, url_of
 from tests.servers.rabbitmq import RabbitmqNode
 from workers.contract import Queue
+from workers.jobs.intake.topology import INTAKE, REFUSED
 from workers.jobs.queues import dead_letter_queue
 
 
@@ -108,6 +109,7 @@ def test_the_same_demo_runs_over_rabbitmq(
     assert_notices_agree_with_mails(keywright)
     # The hints went through the queues, and none is left or was refused.
     names = {name for queue in Queue for name in (queue.value, dead_letter_queue(queue.value))}
+    names |= {INTAKE, f"{INTAKE}.XQ", REFUSED}
     assert rabbitmq_node.queue_depths(broker_vhost) == dict.fromkeys(names, 0)
     workers = {
         keywright.json("job", "show", str(job["job_id"]))["worker"]

@@ -27,7 +27,12 @@ def keywright(conninfo: str, connection: Connection, tmp_path: Path) -> Keywrigh
 
 
 ROOT_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-OURS = ["artifact.content", "certificate.private_key", "handed_secret.value"]
+OURS = [
+    "artifact.content",
+    "certificate.private_key",
+    "handed_secret.value",
+    "webhook_secret.value",
+]
 CARD = ("customer.card", "--table", "public.customer", "--column", "card")
 
 
@@ -51,7 +56,7 @@ def test_a_field_is_registered_shown_checked_and_unregistered(
     [key] = keywright.json("key", "list", "-o", "Acme")
     assert (key["number"], key["state"]) == (1, "active")
 
-    assert field_names(keywright) == [*OURS[:2], "customer.card", OURS[2]]
+    assert field_names(keywright) == [*OURS[:2], "customer.card", *OURS[2:]]
     shown = keywright.json("field", "show", "customer.card")
     assert shown["field"]["field_id"] == again["field"]["field_id"]
     assert shown["faults"] == []

@@ -74,6 +74,7 @@ def test_a_table_is_encrypted_follows_a_new_key_and_is_decrypted(
         "certificate.private_key",
         "customer.card",
         "handed_secret.value",
+        "webhook_secret.value",
     ]
     assert "reencrypt" in done(keywright, "reencryption", "list")
 

@@ -1,7 +1,7 @@
 """How many jobs one organization may have on offer at a time. Pure.
 
 What is on offer waits on the broker first in, first out, so this is how much a newcomer may find
-before it. It is what workers lately took in a tenth of a second: much where jobs are short, so that
+before it. It is what workers lately took in thirty milliseconds: much where jobs are short, so that
 one busy organization keeps all workers busy, and next to nothing where they are long.
 """
 
@@ -11,7 +11,7 @@ FEWEST = 16
 """Always so many: enough for a few worker processes to begin with."""
 
 MOST = 1000
-AHEAD_SECONDS = 0.1
+AHEAD_SECONDS = 0.03
 _LOOKING_BACK_SECONDS = 1.0
 
 

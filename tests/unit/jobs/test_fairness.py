@@ -8,7 +8,7 @@ def test_who_has_offered_nothing_yet_may_offer_a_few() -> None:
     assert Pace().bound(1000.0) == FEWEST
 
 
-def test_the_bound_is_what_is_taken_in_a_tenth_of_a_second() -> None:
+def test_the_bound_is_what_is_taken_in_a_moment() -> None:
     pace = Pace()
     for step in range(100):
         pace.note(50, step * 0.02)  # 2,500 a second

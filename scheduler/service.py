@@ -18,7 +18,7 @@ from workers.database.pool import Acting, connect, open_pool
 from workers.database.schema import check_schema
 from workers.jobs.confirming import ConfirmingPublisher
 from workers.jobs.intake.consumer import IntakeConsumer
-from workers.jobs.intake.replies import reply_step
+from workers.jobs.intake.replies import nobody_waits, reply_step
 from workers.jobs.loop import Loop
 from workers.jobs.publisher import Publisher
 from workers.jobs.reaper import STALE_HINT_SECONDS, Reaper
@@ -65,7 +65,9 @@ class SchedulerService:
             self._publisher = Publisher(broker_url)
             self._loops.append(Loop(broker_step(self._pool, self._publisher.publish), name="relay"))
             self._intake = IntakeConsumer(broker_url, self._pool)
-            self._replies = ConfirmingPublisher(broker_url, lambda _: None, name="replies")
+            self._replies = ConfirmingPublisher(
+                broker_url, lambda _: None, name="replies", returned=nobody_waits
+            )
             self._loops.append(Loop(reply_step(self._pool, self._replies), name="replies"))
             self._announcements = AnnouncementRelay(conninfo, broker_url)
             self._loops.append(

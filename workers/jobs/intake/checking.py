@@ -30,7 +30,7 @@ def check_arguments(event: RequestEvent) -> None:
         raise NotAllowedError(NOT_GRANTED)
     if "requested_by" in event.data:
         raise UnreadableRequestError("requested_by: leave it out, it is known who asks.")
-    text = json.dumps(event.data)
+    text = json.dumps(event.data, ensure_ascii=False)  # as the database counts it
     if len(text.encode()) > request.most_bytes:
         raise TooLargeError(f"data: at most {request.most_bytes} bytes for {event.kind}.")
     try:

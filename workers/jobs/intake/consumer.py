@@ -2,6 +2,11 @@
 
 A message is acknowledged after the transaction that holds its job, or after the broker has its
 refusal. Whatever is cut off before that comes again, and finds what was done.
+
+The broker counts how often a message came, and puts it aside in the end; with a lost connection it
+counts for all that were prefetched. So trouble that is none of the message's costs no connection:
+with the database away the message at hand is held and tried again, and no connection begins to read
+before database and broker are there.
 """
 
 import threading
@@ -10,24 +15,34 @@ import pika
 import pika.exceptions
 import structlog
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.spec import Basic
 
 from workers.contract.envelope import Accepted
-from workers.database.pool import Pool
+from workers.database.pool import Pool, database_clock
 from workers.errors import KeywrightError
 from workers.jobs.broker import connection_parameters
 from workers.jobs.confirming import Outgoing
-from workers.jobs.intake.messages import Origin, refusal_messages
-from workers.jobs.intake.refusal import REFUSALS, TROUBLE, UnreadableRequestError
-from workers.jobs.intake.taking import Incoming, address_of, take
+from workers.jobs.intake.delivery import incoming, refusals_of
+from workers.jobs.intake.reading import TolerantConnection
+from workers.jobs.intake.refusal import REFUSALS, TROUBLE
+from workers.jobs.intake.taking import Incoming, take
 from workers.jobs.intake.topology import INTAKE, declare_intake
 
 log = structlog.get_logger(__name__)
 
 _PREFETCH = 50
 _LOOK_UP_SECONDS = 0.2
+_DATABASE_SECONDS = 2  # meanwhile nobody answers the broker's heartbeats
 _SHORTEST_PAUSE = 0.5
 _LONGEST_PAUSE = 15.0
+_MOST_ATTEMPTS = 3
+
+
+class _StoppedError(Exception):
+    """It is to end, with a message unsettled."""
+
+
+class _PutAsideError(Exception):
+    """It cannot be known what to do with a message."""
 
 
 class IntakeConsumer:
@@ -36,7 +51,7 @@ class IntakeConsumer:
     def __init__(self, url: str, pool: Pool) -> None:
         self._parameters = connection_parameters(url)
         self._pool = pool
-        self._prefetch = _PREFETCH
+        self._pause = _SHORTEST_PAUSE
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
@@ -50,97 +65,93 @@ class IntakeConsumer:
         self._thread.join(timeout=30)
 
     def _run(self) -> None:
-        pause = _SHORTEST_PAUSE
         while not self._stop.is_set():
             try:
-                with pika.BlockingConnection(self._parameters) as connection:
-                    pause = _SHORTEST_PAUSE
+                with self._pool.connection(timeout=_DATABASE_SECONDS) as database:
+                    database_clock(database)  # it is there
+                with pika.BlockingConnection(
+                    self._parameters,
+                    _impl_class=TolerantConnection,  # type: ignore[arg-type]  # it is the class
+                ) as connection:
                     self._consume(connection)
+            except _StoppedError:
+                return
             except (pika.exceptions.AMQPError, OSError) as error:
                 log.warning("the intake has no connection", error=type(error).__name__)
-            except TROUBLE:
-                continue  # we were told to stop meanwhile
+            except TROUBLE as error:
+                log.warning("the intake waits for the database", error=type(error).__name__)
             except Exception:
                 log.exception("the intake met something unforeseen and goes on")
-            else:
-                continue
-            # A message that breaks connections, such as one with headers that pika cannot read, is
-            # put aside by the broker after some tries. Until then it comes alone: those that were
-            # delivered with it would be taken for the culprit, too.
-            self._prefetch = 1
-            if self._stop.wait(pause):
+            if self._stop.wait(self._pause):
                 return
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
     def _consume(self, connection: pika.BlockingConnection) -> None:
         channel = connection.channel()
         declare_intake(channel)
-        channel.basic_qos(prefetch_count=self._prefetch)
-        settled = 0
         answers = connection.channel()
         answers.confirm_delivery()
+        # Under an alarm the broker takes no refusals, nor this, which is for no queue.
+        answers.basic_publish("", f"{INTAKE}.is-open", b"")
+        channel.basic_qos(prefetch_count=_PREFETCH)
         log.info("the intake is open")
+        self._pause = _SHORTEST_PAUSE
         for method, properties, body in channel.consume(
             INTAKE, inactivity_timeout=_LOOK_UP_SECONDS
         ):
             if method is not None:
                 assert properties is not None
                 assert body is not None
-                message = _incoming(properties, body)
-                self._settle(connection, channel, answers, method, message)
-                settled += 1
-            if self._prefetch < _PREFETCH and settled >= _PREFETCH:
-                self._prefetch = _PREFETCH
-                channel.cancel()
-                return
+                message = incoming(properties, body)
+                try:
+                    self._settle(connection, answers, message)
+                except _PutAsideError:
+                    channel.basic_reject(method.delivery_tag or 0, requeue=False)
+                else:
+                    channel.basic_ack(method.delivery_tag or 0)
             if self._stop.is_set():
                 channel.cancel()
                 return
 
     def _settle(
-        self,
-        connection: pika.BlockingConnection,
-        channel: BlockingChannel,
-        answers: BlockingChannel,
-        method: Basic.Deliver,
-        message: Incoming,
+        self, connection: pika.BlockingConnection, answers: BlockingChannel, message: Incoming
     ) -> None:
-        try:
-            accepted = self._take(connection, message)
-        except REFUSALS as error:
-            self._refuse(answers, message, error)
-        else:
-            log.info("a request was taken in", job_id=accepted.job_id, created=accepted.created)
-        channel.basic_ack(method.delivery_tag or 0)
+        outcome = self._take(connection, message)
+        if isinstance(outcome, Accepted):
+            log.info("a request was taken in", job_id=outcome.job_id, created=outcome.created)
+            return
+        log.warning("a request was refused", user=message.user_id, code=outcome.code)
+        for refusal in refusals_of(message, outcome):
+            _publish(answers, refusal)
 
-    def _take(self, connection: pika.BlockingConnection, message: Incoming) -> Accepted:
-        """Take a message in, waiting out trouble of ours: giving it back would count against it."""
+    def _take(
+        self, connection: pika.BlockingConnection, message: Incoming
+    ) -> Accepted | KeywrightError:
+        """Take a message in, however long the database is away; return what comes of it."""
         pause = _SHORTEST_PAUSE
+        attempts = 0
         while True:
             try:
-                with self._pool.connection() as database:
+                with self._pool.connection(timeout=_DATABASE_SECONDS) as database:
                     return take(database, message)
+            except REFUSALS as error:
+                return error
             except TROUBLE as error:
                 log.warning("the intake waits for the database", error=type(error).__name__)
-                if self._stop.is_set():
-                    raise
-            connection.sleep(pause)  # and the broker hears that we are there
+            except Exception as error:
+                attempts += 1
+                log.exception("the intake cannot take a request in", user=message.user_id)
+                if attempts == _MOST_ATTEMPTS:
+                    raise _PutAsideError from error
+            self._wait(connection, pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    def _refuse(self, answers: BlockingChannel, message: Incoming, error: KeywrightError) -> None:
-        try:
-            address = address_of(message)
-        except UnreadableRequestError:
-            address = None
-        log.warning("a request was refused", user=message.user_id, code=error.code)
-        origin = Origin(
-            broker_user=message.user_id,
-            message_id=_named(message),
-            reply_to=None if address is None else address.reply_to,
-            correlation_id=None if address is None else address.correlation_id,
-        )
-        for outgoing in refusal_messages(error, origin, "urn:keywright:request"):
-            _publish(answers, outgoing)
+    def _wait(self, connection: pika.BlockingConnection, seconds: float) -> None:
+        while seconds > 0:
+            if self._stop.is_set():
+                raise _StoppedError
+            connection.sleep(min(seconds, _LOOK_UP_SECONDS))  # which answers heartbeats
+            seconds -= _LOOK_UP_SECONDS
 
 
 def _publish(channel: BlockingChannel, message: Outgoing) -> None:
@@ -151,23 +162,3 @@ def _publish(channel: BlockingChannel, message: Outgoing) -> None:
         properties=message.properties,
         mandatory=message.mandatory,
     )
-
-
-def _incoming(properties: pika.BasicProperties, body: bytes) -> Incoming:
-    return Incoming(
-        body=body,
-        content_type=properties.content_type,
-        headers=properties.headers or {},
-        user_id=properties.user_id,
-        reply_to=properties.reply_to,
-        correlation_id=properties.correlation_id,
-    )
-
-
-def _named(message: Incoming) -> str | None:
-    """Return the id that the message says it has, if that is fit to be repeated."""
-    for prefix in ("ce-id", "cloudEvents:id", "cloudEvents_id"):
-        value = message.headers.get(prefix)
-        if isinstance(value, str) and value.isascii() and value.isprintable():
-            return value
-    return None

@@ -21,10 +21,11 @@ REFUSED_TYPE = event_type("request.refused")
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where a message came from, as far as it is known; what it says itself is cut short."""
+    """Where a message came from, as far as it is known."""
 
     broker_user: str | None = None
-    message_id: str | None = None
+    source: str | None = None
+    event_id: str | None = None
     reply_to: str | None = None
     correlation_id: str | None = None
 
@@ -48,7 +49,8 @@ def refusal_messages(error: KeywrightError, origin: Origin, instance: str) -> li
     body = json.dumps(error.problem(instance), ensure_ascii=False).encode()
     headers = {
         "keywright-user": origin.broker_user or "",
-        "keywright-message-id": (origin.message_id or "")[:200],
+        "keywright-source": origin.source or "",
+        "keywright-id": origin.event_id or "",
     }
     to_us = Outgoing(
         exchange=REFUSED,
@@ -71,9 +73,10 @@ def refusal_messages(error: KeywrightError, origin: Origin, instance: str) -> li
 
 def reply_message(reply: Reply, installation_id: UUID) -> Outgoing:
     """Return an answer as a CloudEvent in structured mode."""
+    event_id = f"{installation_id}-{reply.reply_id}"
     event = {
         "specversion": "1.0",
-        "id": f"{installation_id}-{reply.reply_id}",
+        "id": event_id,
         "source": f"urn:keywright:{installation_id}",
         "type": event_type(reply.kind),
         "subject": f"job/{reply.job_id}",
@@ -87,9 +90,13 @@ def reply_message(reply: Reply, installation_id: UUID) -> Outgoing:
         exchange="",
         routing_key=reply.reply_to,
         body=json.dumps(event, ensure_ascii=False).encode(),
-        properties=_properties(_EVENT, event_type(reply.kind), correlation_id=reply.correlation_id),
-        # Whoever has gone away meanwhile finds the job by its number.
-        mandatory=False,
+        properties=_properties(
+            _EVENT,
+            event_type(reply.kind),
+            correlation_id=reply.correlation_id,
+            message_id=event_id,
+        ),
+        mandatory=True,
     )
 
 
@@ -98,6 +105,7 @@ def _properties(
     kind: str,
     *,
     correlation_id: str | None = None,
+    message_id: str | None = None,
     headers: dict[str, Any] | None = None,
 ) -> pika.BasicProperties:
     return pika.BasicProperties(
@@ -105,6 +113,7 @@ def _properties(
         delivery_mode=pika.DeliveryMode.Persistent,
         type=kind,
         correlation_id=correlation_id,
+        message_id=message_id,
         headers=headers,
         app_id="keywright",
     )

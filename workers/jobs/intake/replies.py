@@ -2,13 +2,23 @@
 
 from collections.abc import Callable
 
+import pika
+import structlog
 from psycopg.rows import class_row
 
 from workers.database.pool import Pool
 from workers.jobs.confirming import ConfirmingPublisher
 from workers.jobs.intake.messages import Reply, reply_message
 
+log = structlog.get_logger(__name__)
+
 _AT_A_TIME = 200
+
+
+def nobody_waits(properties: pika.BasicProperties) -> None:
+    """Say that an answer is dropped, since who asked has gone away; the job's number finds it."""
+    # Not its address: whoever knows that can write to it.
+    log.info("nobody waits for an answer any more", answer=properties.message_id)
 
 
 def reply_step(pool: Pool, publisher: ConfirmingPublisher) -> Callable[[], int]:

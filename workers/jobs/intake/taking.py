@@ -22,6 +22,7 @@ class Incoming:
     body: bytes
     content_type: str | None
     headers: Mapping[str, Any]
+    headers_are_readable: bool = True
     user_id: str | None
     reply_to: str | None
     correlation_id: str | None
@@ -57,6 +58,8 @@ def take(connection: Connection, message: Incoming) -> Accepted:
             " checks it."
         )
     reply = address_of(message)
+    if not message.headers_are_readable:
+        raise UnreadableRequestError("headers: there is a value in them that cannot be read.")
     event = read_request(message.body, content_type=message.content_type, headers=message.headers)
     requester_id = find_requester(connection, message.user_id)
     if requester_id is None:

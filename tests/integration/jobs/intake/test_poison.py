@@ -1,4 +1,4 @@
-"""Trouble: a message that ends connections is put aside alone; for trouble of ours, all wait."""
+"""Trouble: a message that would end connections is refused; for trouble of ours, all wait."""
 
 import struct
 from typing import Any
@@ -32,7 +32,7 @@ def _far_times(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_far_times")
-def test_a_message_that_cannot_be_read_is_put_aside_and_those_beside_it_are_taken_in(
+def test_a_message_that_cannot_be_read_is_refused_and_those_beside_it_are_taken_in(
     sender: Sender, conninfo: str, broker_url: str, rabbitmq_node: RabbitmqNode, broker_vhost: str
 ) -> None:
     with sender.channel() as channel:
@@ -43,10 +43,9 @@ def test_a_message_that_cannot_be_read_is_put_aside_and_those_beside_it_are_take
             sender.send(channel, sender.event(id=str(number)))
     with SchedulerService(conninfo, broker_url, timetable=()):
         until(lambda: len(sender.jobs()) == 60, "all but the one", seconds=90)
-        until(
-            lambda: rabbitmq_node.queue_depths(broker_vhost)["keywright.intake.XQ"] == 1,
-            "the one to be put aside",
-        )
+        [refusal] = sender.refusals(1)
+    assert refusal["detail"].startswith("headers: ")
+    assert rabbitmq_node.queue_depths(broker_vhost)["keywright.intake.XQ"] == 0
 
 
 def test_requests_wait_while_the_database_does_not_do_its_part_and_none_is_refused_or_put_aside(

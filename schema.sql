@@ -687,23 +687,23 @@ CREATE TRIGGER deletion_is_refused_while_in_use BEFORE UPDATE ON keywright.certi
 -- what is still to come, and what waited to be sent when they were deleted.
 CREATE FUNCTION keywright.follow_deletions() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    version_ids bigint[];
+    deleted  bigint[];
+    restored bigint[];
 BEGIN
-    version_ids := ARRAY(SELECT version_id
-                           FROM former JOIN latter USING (certificate_id)
-                           JOIN keywright.certificate_version USING (certificate_id)
-                          WHERE former.deleted_at IS NULL AND latter.deleted_at IS NOT NULL);
-    IF cardinality(version_ids) > 0 THEN
-        PERFORM keywright.silence_versions(version_ids, 'deleted');
+    -- A FULL JOIN is hashed also by a plan that was made when a statement changed one row.
+    SELECT array_agg(version_id) FILTER (WHERE latter.deleted_at IS NOT NULL),
+           array_agg(version_id) FILTER (WHERE latter.deleted_at IS NULL)
+      INTO deleted, restored
+      FROM former FULL JOIN latter USING (certificate_id)
+      JOIN keywright.certificate_version USING (certificate_id)
+     WHERE (former.deleted_at IS NULL) <> (latter.deleted_at IS NULL);
+    IF deleted IS NOT NULL THEN
+        PERFORM keywright.silence_versions(deleted, 'deleted');
     END IF;
-    version_ids := ARRAY(SELECT version_id
-                           FROM former JOIN latter USING (certificate_id)
-                           JOIN keywright.certificate_version USING (certificate_id)
-                          WHERE former.deleted_at IS NOT NULL AND latter.deleted_at IS NULL);
-    IF cardinality(version_ids) > 0 THEN
+    IF restored IS NOT NULL THEN
         WITH withdrawn AS (
             DELETE FROM keywright.notice
-             WHERE version_id = ANY (version_ids) AND state = 'cancelled' AND reason = 'deleted'
+             WHERE version_id = ANY (restored) AND state = 'cancelled' AND reason = 'deleted'
             RETURNING version_id, tier_days
         )
         DELETE FROM keywright.tier_record AS record
@@ -713,7 +713,7 @@ BEGIN
                             WHERE other.version_id = withdrawn.version_id
                               AND other.tier_days = withdrawn.tier_days
                               AND other.state IN ('planned', 'sent'));
-        PERFORM keywright.schedule_notices(version_ids);
+        PERFORM keywright.schedule_notices(restored);
     END IF;
     RETURN NULL;
 END $$;

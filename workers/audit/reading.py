@@ -100,6 +100,17 @@ def count_links(connection: Connection) -> int:
     return int(row[0])
 
 
+def oldest_unlinked_at(connection: Connection) -> datetime | None:
+    """Return since when the entry that came first has waited for its link; None: none waits."""
+    row = connection.execute(
+        """
+        SELECT occurred_at FROM keywright.audit_entry JOIN keywright.audit_unlinked USING (entry_id)
+         ORDER BY entry_id LIMIT 1
+        """
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def unlinked_faults(connection: Connection) -> list[Fault]:
     """Return the entries that should have a link by now, as many as are shown."""
     rows = connection.execute(

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from shlex import quote
 from typing import Annotated
 
 import psycopg
 import typer
 from rich.text import Text
 
+from workers.audit.reading import oldest_unlinked_at
 from workers.certificates.health import CertificateHealth, certificate_health
 from workers.cli.output import JsonOption, cell, console, in_words, print_json, print_table
 from workers.cli.session import operator
@@ -18,13 +20,17 @@ from workers.database.schema import check_schema
 from workers.errors import KeywrightError
 from workers.jobs.broker_health import QueueDepth, queue_depths
 from workers.jobs.inspection import QueueBacklog, backlog
+from workers.jobs.intake.topology import INTAKE
 from workers.notifications.inspection import NoticeHealth, notice_health
 from workers.reencryption.store import list_paused
 from workers.settings import Settings, load_settings
+from workers.webhooks.judging import FAILURES_THAT_OPEN
+from workers.webhooks.store import list_failing
 
 _SCAN_IS_LATE = timedelta(minutes=15)
 _JOB_IS_LATE = timedelta(minutes=5)
 _NOTICE_IS_LATE = timedelta(hours=1)
+_LINK_IS_LATE = timedelta(minutes=15)
 
 
 @dataclass
@@ -111,13 +117,20 @@ def look(settings: Settings) -> Status:
     except KeywrightError as error:
         found.broker = "in trouble"
         found.troubles.append(str(error))
-    found.troubles += [
+    found.troubles += [_about_dead_letters(depth) for depth in found.depths if depth.dead_letters]
+    return found
+
+
+def _about_dead_letters(depth: QueueDepth) -> str:
+    if depth.queue == INTAKE:
+        return (
+            f"{depth.dead_letters} requests that keywright stumbled over lie in {depth.queue}.XQ;"
+            " the log of the scheduler says why."
+        )
+    return (
         f"{depth.dead_letters} foreign or broken messages lie in {depth.queue}.XQ; the header"
         " x-keywright-reason of each says why."
-        for depth in found.depths
-        if depth.dead_letters
-    ]
-    return found
+    )
 
 
 def _look_into_ledger(connection: Connection, found: Status) -> None:
@@ -189,11 +202,32 @@ def _look_into_certificates(connection: Connection, found: Status) -> None:
         )
 
 
+def _look_into_webhooks(connection: Connection, found: Status) -> None:
+    found.troubles += [
+        f"Webhook {webhook.name} of {webhook.organization} has failed {webhook.failures} times in"
+        f" a row; `keywright webhook deliveries {webhook.name} -o {quote(webhook.organization)}`"
+        " shows why."
+        for webhook in list_failing(connection, failures=FAILURES_THAT_OPEN)
+    ]
+
+
+def _look_into_audit(connection: Connection, found: Status) -> None:
+    now = database_clock(connection)
+    oldest = oldest_unlinked_at(connection)
+    if oldest is not None and now - oldest > _LINK_IS_LATE:
+        found.troubles.append(
+            f"An entry of the audit record has waited {in_words(now - oldest)} for its link in the"
+            " chain; is a scheduler running (`keywright scheduler`)?"
+        )
+
+
 _PARTS = {
     "jobs": _look_into_ledger,
     "notices": _look_into_notices,
     "re-encryption": _look_into_reencryption,
     "certificates": _look_into_certificates,
+    "webhooks": _look_into_webhooks,
+    "the audit record": _look_into_audit,
 }
 
 
@@ -223,7 +257,7 @@ def _show(found: Status) -> None:
                     str(queue.due),
                     str(queue.running),
                     str(queue.failed),
-                    _number(depths[queue.queue].hints) if depths else "",
+                    _number(depths[queue.queue].waiting) if depths else "",
                     _number(depths[queue.queue].dead_letters) if depths else "",
                 )
                 for queue in found.queues

@@ -8,16 +8,20 @@ import pika.exceptions
 from workers.contract import Queue
 from workers.jobs.broker import connection_parameters
 from workers.jobs.broker_trouble import trouble_in_words
+from workers.jobs.intake.topology import INTAKE
 from workers.jobs.publisher import BrokerUnavailableError
 from workers.jobs.queues import dead_letter_queue
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueueDepth:
-    """Messages on a work queue, and on the queue of what it refused; None: not declared yet."""
+    """Messages on a queue, and on that of what was put aside there; None: not declared yet.
+
+    On a work queue they are hints, on the intake requests.
+    """
 
     queue: str
-    hints: int | None
+    waiting: int | None
     dead_letters: int | None
 
 
@@ -33,11 +37,11 @@ def queue_depths(url: str) -> list[QueueDepth]:
         with pika.BlockingConnection(parameters) as connection:
             return [
                 QueueDepth(
-                    queue=queue.value,
-                    hints=_depth(connection, queue.value),
-                    dead_letters=_depth(connection, dead_letter_queue(queue.value)),
+                    queue=queue,
+                    waiting=_depth(connection, queue),
+                    dead_letters=_depth(connection, dead_letter_queue(queue)),
                 )
-                for queue in Queue
+                for queue in (*Queue, INTAKE)
             ]
     except (pika.exceptions.AMQPError, OSError) as error:
         raise BrokerUnavailableError(trouble_in_words(parameters, error)) from error

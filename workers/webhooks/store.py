@@ -101,6 +101,30 @@ def list_endpoints(connection: Connection, *, organization_id: int) -> list[Endp
         ).fetchall()
 
 
+@dataclass(frozen=True, kw_only=True)
+class FailingEndpoint:
+    """An endpoint that did not take what it was sent, ``failures`` times in a row."""
+
+    organization: str
+    name: str
+    failures: int
+
+
+def list_failing(connection: Connection, *, failures: int) -> list[FailingEndpoint]:
+    """Return the endpoints in use, whoever's, that failed at least so often in a row."""
+    with connection.cursor(row_factory=class_row(FailingEndpoint)) as cursor:
+        return cursor.execute(
+            """
+            SELECT organization.name AS organization, endpoint.name, failures
+              FROM keywright.webhook_endpoint AS endpoint
+              JOIN keywright.organization USING (organization_id)
+             WHERE failures >= %(failures)s AND disabled_at IS NULL
+             ORDER BY 1, 2
+            """,
+            {"failures": failures},
+        ).fetchall()
+
+
 def lock_endpoint(connection: Connection, *, organization_id: int, name: str) -> int:
     """Return the number of an endpoint; nobody changes it before this transaction ends.
 

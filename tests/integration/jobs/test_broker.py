@@ -18,6 +18,7 @@ from workers.jobs.broker import (
 )
 from workers.jobs.broker_health import QueueDepth, queue_depths
 from workers.jobs.hints import Hint
+from workers.jobs.intake.topology import INTAKE
 from workers.jobs.publisher import BrokerUnavailableError, Publisher
 from workers.jobs.queues import dead_letter_queue
 
@@ -94,7 +95,7 @@ def test_a_connection_has_a_heartbeat_and_is_not_patient_for_ever() -> None:
 
 def test_the_depths_of_all_queues_are_told_in_the_order_of_urgency(broker_url: str) -> None:
     assert queue_depths(broker_url) == [
-        QueueDepth(queue=queue.value, hints=None, dead_letters=None) for queue in Queue
+        QueueDepth(queue=queue, waiting=None, dead_letters=None) for queue in (*Queue, INTAKE)
     ]
     publish(broker_url, 3)
     with pika.BlockingConnection(pika.URLParameters(broker_url)) as stranger:
@@ -103,10 +104,11 @@ def test_the_depths_of_all_queues_are_told_in_the_order_of_urgency(broker_url: s
         lambda: (
             queue_depths(broker_url)
             == [
-                QueueDepth(queue="notifications", hints=0, dead_letters=0),
-                QueueDepth(queue="certificates", hints=3, dead_letters=0),
-                QueueDepth(queue="encryption", hints=0, dead_letters=1),
-                QueueDepth(queue="maintenance", hints=0, dead_letters=0),
+                QueueDepth(queue="notifications", waiting=0, dead_letters=0),
+                QueueDepth(queue="certificates", waiting=3, dead_letters=0),
+                QueueDepth(queue="encryption", waiting=0, dead_letters=1),
+                QueueDepth(queue="maintenance", waiting=0, dead_letters=0),
+                QueueDepth(queue="keywright.intake", waiting=None, dead_letters=None),
             ]
         ),
         "the depths to be known",

@@ -87,7 +87,7 @@ def test_a_worker_waits_for_a_scheduler_to_declare_its_queue(users: Users) -> No
 
 @pytest.mark.parametrize("user", [SCHEDULER, WORKER])
 def test_both_can_ask_for_the_depths_of_queues(users: Users, user: str) -> None:
-    assert all(depth.hints is not None for depth in queue_depths(users.url(user)))
+    assert all(depth.waiting is not None for depth in queue_depths(users.url(user)))
 
 
 def test_a_request_goes_in_and_a_direct_reply_comes_back(users: Users) -> None:

@@ -1,5 +1,7 @@
 """How often a master key has encrypted: leased in blocks, so that a crash only over-counts.
 
+Whoever uses up the first block gets larger ones, for each is waited for until it is on disk.
+
 AES-GCM with random nonces may encrypt 2^32 times under one key (SP 800-38D §8.3). Every field has a
 key of its own, derived from the master key, so counting per master key errs on the safe side.
 """
@@ -22,7 +24,8 @@ log = structlog.get_logger(__name__)
 LIMIT = 2**32
 ROTATE = LIMIT * 9 // 10
 WARN = 2**31
-BLOCK = 2**16
+FIRST_BLOCK = 2**16
+NEXT_BLOCK = 2**18
 WORN_OUT = "it has encrypted nearly as often as it may"
 
 _MOST_BLOCKS = 4096
@@ -101,7 +104,9 @@ class UsageMeter:
         block = self._block(organization_id, number)
         with block.lock:
             if block.left < count:
-                block.left += self._lease(organization_id, number, count - block.left)
+                needed = count - block.left
+                block.left += self._lease(organization_id, number, needed, block.next_size)
+                block.next_size = NEXT_BLOCK
             block.left -= count
 
     def _block(self, organization_id: int, number: int) -> "_Block":
@@ -114,17 +119,17 @@ class UsageMeter:
                 self._blocks.popitem(last=False)
             return block
 
-    def _lease(self, organization_id: int, number: int, needed: int) -> int:
+    def _lease(self, organization_id: int, number: int, needed: int, size: int) -> int:
         """Lease a whole block, or just what is needed where the limit is that near."""
         with self._pool.connection() as connection:
             try:
-                self._lease_exactly(connection, organization_id, number, max(needed, BLOCK))
+                self._lease_exactly(connection, organization_id, number, max(needed, size))
             except KeyExhaustedError:
-                if needed >= BLOCK:
+                if needed >= size:
                     raise
                 self._lease_exactly(connection, organization_id, number, needed)
                 return needed
-        return max(needed, BLOCK)
+        return max(needed, size)
 
     def _lease_exactly(
         self, connection: Connection, organization_id: int, number: int, count: int
@@ -174,8 +179,9 @@ def _ask_for_rotation(connection: Connection, organization_id: int, number: int)
 class _Block:
     """Encryptions that are on record already and have not happened yet."""
 
-    __slots__ = ("left", "lock")
+    __slots__ = ("left", "lock", "next_size")
 
     def __init__(self) -> None:
         self.left = 0
+        self.next_size = FIRST_BLOCK
         self.lock = threading.Lock()

@@ -27,8 +27,11 @@ class Reader(Protocol):
     position: Any
     """Up to where it has read, for the range's record."""
 
-    def read(self, about: int) -> Sequence[Row] | None:
-        """Return the next rows, ``about`` as many as asked for, perhaps none; None: it was all."""
+    is_through: bool
+    """Whether there is nothing more to read."""
+
+    def read(self, about: int) -> Sequence[Row]:
+        """Return the next rows, ``about`` as many as asked for, perhaps none."""
 
 
 def open_reader(
@@ -40,17 +43,15 @@ def open_reader(
     return KeyReader(connection, table, statements, piece)
 
 
-def read_piece(reader: Reader, about: int) -> Sequence[Row] | None:
-    """Return the next rows of a range, ``about`` as many as asked for; None: it was all.
+def read_piece(reader: Reader, about: int) -> Sequence[Row]:
+    """Return the next rows of a range, ``about`` as many as asked for, perhaps none.
 
     Read by short statements: while one runs, its snapshot keeps others from pruning what they
     have just replaced, so a long one would let the table grow.
     """
     piece: list[Row] = []
-    while len(piece) < about:
+    while len(piece) < about and not reader.is_through:
         rows = reader.read(min(ROWS_PER_STATEMENT, about - len(piece)))
-        if rows is None:
-            return piece or None
         if not rows:
             break  # much was looked at in vain: time to see what else is going on
         piece += rows
@@ -70,18 +71,18 @@ class BlockReader:
         self._query = statements.read_blocks(all_values=piece.is_check).as_string(connection)
         self._cursor = connection.cursor(binary=True)
         self._blocks = _FIRST_BLOCKS
+        self.is_through = False
 
-    def read(self, about: int) -> Sequence[Row] | None:
+    def read(self, about: int) -> Sequence[Row]:
         """Return the due rows of the next blocks."""
         upper = self._end() if self._upper is None else self._upper
-        if self.position >= upper:
-            return None
-        until = min(self.position + self._blocks, upper)
+        until = max(self.position, min(self.position + self._blocks, upper))
         rows = self._cursor.execute(
             self._query, {"lower": f"({self.position},0)", "upper": f"({until},0)"}
         ).fetchall()
         blocks = until - self.position
         self.position = until
+        self.is_through = until >= upper
         wanted = blocks * about // len(rows) if rows else 2 * blocks
         self._blocks = max(1, min(_MOST_BLOCKS, wanted, 2 * self._blocks))
         return rows
@@ -108,12 +109,10 @@ class KeyReader:
         self._connection = connection
         self._statements = statements
         self._all_values = piece.is_check
-        self._is_through = False
+        self.is_through = False
 
-    def read(self, about: int) -> Sequence[Row] | None:
+    def read(self, about: int) -> Sequence[Row]:
         """Return the next due rows."""
-        if self._is_through:
-            return None
         query = self._statements.read_keys(
             all_values=self._all_values,
             after=self.position is not None,
@@ -124,7 +123,7 @@ class KeyReader:
             query,
             {"lower": self.position or self._lower, "upper": self._upper, "limit": about},
         ).fetchall()
-        self._is_through = len(rows) < about
+        self.is_through = len(rows) < about
         if rows:
             self.position = [key_text(value) for value in rows[-1][: self._keys]]
         return rows

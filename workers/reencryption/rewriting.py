@@ -123,12 +123,12 @@ class RangeWorker:
         handle = self._check if piece.is_check else self._rewrite
         record = RangeRecord(self._tools.ledger, piece.range_id, self._job.claimed)
         reader = open_reader(self._connection, self._table, self._statements, piece)
-        while (rows := read_piece(reader, order.rows_at_a_time(self._rows))) is not None:
+        while not reader.is_through:
+            rows = read_piece(reader, order.rows_at_a_time(self._rows))
             self._heed_others()
             if rows:
                 handle(piece, rows, record)
-            record.add(position=reader.position)
-        record.add(finished=True)
+            record.add(position=reader.position, finished=reader.is_through)
 
     def _heed_others(self) -> None:
         """Return once the run may go on."""

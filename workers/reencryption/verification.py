@@ -73,8 +73,8 @@ def verify_fields(
             opener = _Opener(tools, table, connection, findings, takes_plaintext=None)
             for piece in divide(connection, table, read_statistics(connection, table)):
                 reader = open_reader(connection, table, opener.statements, _whole(piece))
-                while (rows := reader.read(_ROWS_AT_A_TIME)) is not None:
-                    opener.open(rows)
+                while not reader.is_through:
+                    opener.open(reader.read(_ROWS_AT_A_TIME))
                     yield findings.total_values
 
 
@@ -101,8 +101,8 @@ def open_sample(
 
 
 def _rows(reader: Reader, about: int) -> Iterator[Row]:
-    while (rows := reader.read(about)) is not None:
-        yield from rows
+    while not reader.is_through:
+        yield from reader.read(about)
 
 
 class _Opener:

@@ -27,7 +27,7 @@ from workers.keys.root_keys import RootKeys
 from workers.keys.root_keys.file import FileRootKey
 from workers.keys.states import State
 from workers.keys.unwrapping import wrap_key
-from workers.keys.usage import BLOCK, LIMIT
+from workers.keys.usage import FIRST_BLOCK, LIMIT
 
 FIELD = uuid4()
 NONCE = bytes(12)
@@ -157,11 +157,11 @@ def test_nothing_of_a_key_shows(acme: Keyholder, ring: KeyRing) -> None:
 
 def test_uses_are_on_record_before_the_key_is_handed_out(acme: Keyholder, ring: KeyRing) -> None:
     ring.active_key(acme.organization_id)
-    assert show_key(acme.connection, acme.organization_id, 1).uses_leased == BLOCK
-    ring.active_key(acme.organization_id, uses=5 * BLOCK)
-    assert show_key(acme.connection, acme.organization_id, 1).uses_leased == 5 * BLOCK + 1
+    assert show_key(acme.connection, acme.organization_id, 1).uses_leased == FIRST_BLOCK
+    ring.active_key(acme.organization_id, uses=5 * FIRST_BLOCK)
+    assert show_key(acme.connection, acme.organization_id, 1).uses_leased == 5 * FIRST_BLOCK + 1
     ring.key(acme.organization_id, 1)
-    assert show_key(acme.connection, acme.organization_id, 1).uses_leased == 5 * BLOCK + 1
+    assert show_key(acme.connection, acme.organization_id, 1).uses_leased == 5 * FIRST_BLOCK + 1
 
 
 def test_an_exhausted_key_is_refused_and_its_successor_is_not(

@@ -11,7 +11,16 @@ from workers.keys.listing import show_key
 from workers.keys.policy import set_rotation_policy
 from workers.keys.root_keys import RootKeys
 from workers.keys.states import KeyExhaustedError, UnknownKeyError
-from workers.keys.usage import BLOCK, LIMIT, ROTATE, WARN, WORN_OUT, UsageMeter, lease_uses
+from workers.keys.usage import (
+    FIRST_BLOCK,
+    LIMIT,
+    NEXT_BLOCK,
+    ROTATE,
+    WARN,
+    WORN_OUT,
+    UsageMeter,
+    lease_uses,
+)
 
 
 @pytest.fixture
@@ -56,23 +65,23 @@ def test_uses_are_counted_a_block_at_a_time(
     meter = UsageMeter(pool)
     for _ in range(10):
         meter.use(acme.organization_id, 1)
-    assert used() == BLOCK
-    meter.use(acme.organization_id, 1, BLOCK - 10)
-    assert used() == BLOCK
+    assert used() == FIRST_BLOCK
+    meter.use(acme.organization_id, 1, FIRST_BLOCK - 10)
+    assert used() == FIRST_BLOCK
     meter.use(acme.organization_id, 1)
-    assert used() == 2 * BLOCK
+    assert used() == FIRST_BLOCK + NEXT_BLOCK
 
 
 def test_a_bulk_caller_leases_what_it_needs_in_one_go(
     acme: Keyholder, used: Callable[[], int], pool: Pool
 ) -> None:
     meter = UsageMeter(pool)
-    meter.use(acme.organization_id, 1, 10 * BLOCK)
-    assert used() == 10 * BLOCK
+    meter.use(acme.organization_id, 1, 10 * FIRST_BLOCK)
+    assert used() == 10 * FIRST_BLOCK
     meter.use(acme.organization_id, 1, 1)
-    meter.use(acme.organization_id, 1, 3 * BLOCK)
+    meter.use(acme.organization_id, 1, 3 * NEXT_BLOCK)
     # The rest of the block that was begun counts towards it.
-    assert used() == 10 * BLOCK + BLOCK + (3 * BLOCK - (BLOCK - 1))
+    assert used() == 10 * FIRST_BLOCK + NEXT_BLOCK + (3 * NEXT_BLOCK - (NEXT_BLOCK - 1))
 
 
 def test_no_use_leases_nothing_and_fewer_are_nonsense(
@@ -90,7 +99,7 @@ def test_a_process_that_dies_has_only_counted_too_many(
 ) -> None:
     for process in range(1, 4):
         UsageMeter(pool).use(acme.organization_id, 1)
-        assert used() == process * BLOCK
+        assert used() == process * FIRST_BLOCK
 
 
 def test_keys_and_organizations_are_counted_apart(
@@ -102,7 +111,7 @@ def test_keys_and_organizations_are_counted_apart(
     meter = UsageMeter(pool)
     meter.use(acme.organization_id, 2)
     assert used() == 0
-    assert show_key(acme.connection, acme.organization_id, 2).uses_leased == BLOCK
+    assert show_key(acme.connection, acme.organization_id, 2).uses_leased == FIRST_BLOCK
     assert show_key(acme.connection, other.organization_id, 1).uses_leased == 0
 
 
@@ -133,7 +142,7 @@ def test_threads_together_never_use_more_than_is_on_record(
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(use, range(200)))
     total = sum(counts)
-    assert total <= used() <= total + 2 * BLOCK
+    assert total <= used() <= total + 2 * NEXT_BLOCK
 
 
 def test_threads_together_stop_exactly_at_the_limit(
@@ -158,20 +167,20 @@ def test_threads_together_stop_exactly_at_the_limit(
 def test_half_way_a_warning_is_announced_once(
     acme: Keyholder, used: Callable[[], int], pool: Pool
 ) -> None:
-    acme.set(1, "uses_leased", WARN - BLOCK - 1)
+    acme.set(1, "uses_leased", WARN - FIRST_BLOCK - 1)
     meter = UsageMeter(pool)
-    meter.use(acme.organization_id, 1, BLOCK)
+    meter.use(acme.organization_id, 1, FIRST_BLOCK)
     before = acme.announcements()
     for _ in range(2):
-        meter.use(acme.organization_id, 1, BLOCK)
+        meter.use(acme.organization_id, 1, FIRST_BLOCK)
     assert acme.announcements()[len(before) :] == [
         (
             "master_key.worn",
             f"master-key/{acme.organization_id}/1",
-            {"number": 1, "uses": WARN + BLOCK - 1, "limit": LIMIT},
+            {"number": 1, "uses": WARN + NEXT_BLOCK - 1, "limit": LIMIT},
         )
     ]
-    assert used() == WARN + 2 * BLOCK - 1
+    assert used() == WARN + NEXT_BLOCK - 1
     assert jobs(acme.connection) == []
 
 

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.keys.usage import BLOCK, LIMIT, ROTATE, WARN, Wear, rotation_key, wear
+from workers.keys.usage import (
+    FIRST_BLOCK,
+    LIMIT,
+    NEXT_BLOCK,
+    ROTATE,
+    WARN,
+    Wear,
+    rotation_key,
+    wear,
+)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +38,7 @@ def test_the_limit_is_that_of_random_nonces() -> None:
 
 
 def test_a_warning_comes_long_before_the_rotation_and_that_before_the_limit() -> None:
-    assert BLOCK < WARN < ROTATE < LIMIT - 1000 * BLOCK
+    assert FIRST_BLOCK < NEXT_BLOCK < WARN < ROTATE < LIMIT - 1000 * NEXT_BLOCK
 
 
 @given(uses=st.integers(0, LIMIT), more=st.integers(0, LIMIT))

@@ -140,17 +140,14 @@ class Statements:
         through, and left alone if its value is another by then.
         """
         names = [f"k{i}" for i in range(1, len(self._keys) + 1)]
-        arrays: list[Composable] = [
-            SQL("%({})b::{}[]").format(SQL(name), SQL(key_type))
-            for name, key_type in zip(names, self._table.key_types, strict=True)
-        ]
+        types: list[str] = list(self._table.key_types)
         for kind in ("o", "n"):
-            for i, column_type in enumerate(self._types, 1):
-                arrays.append(SQL("%({})b::{}[]").format(SQL(f"{kind}{i}"), SQL(column_type)))
-                names.append(f"{kind}{i}")
+            names += [f"{kind}{i}" for i in range(1, len(self._types) + 1)]
+            types += self._types
         same = SQL("=") if len(self._columns) == 1 else SQL("IS NOT DISTINCT FROM")
         return SQL(
-            "UPDATE {table} AS t SET {assignments} FROM unnest({arrays}) AS s ({names})"
+            # Not FROM unnest(…), which would write every array down before the first row is found.
+            "UPDATE {table} AS t SET {assignments} FROM (SELECT {arrays}) AS s"
             " WHERE {keys} AND {unchanged} AND {owned} AND {only_if}"
         ).format(
             table=self._name,
@@ -158,8 +155,10 @@ class Statements:
                 SQL("{} = s.{}").format(Identifier(field.column_name), Identifier(f"n{i}"))
                 for i, field in enumerate(self._table.fields, 1)
             ),
-            arrays=SQL(", ").join(arrays),
-            names=SQL(", ").join(map(Identifier, names)),
+            arrays=SQL(", ").join(
+                SQL("unnest(%({})b::{}[]) AS {}").format(SQL(name), SQL(of_type), Identifier(name))
+                for name, of_type in zip(names, types, strict=True)
+            ),
             keys=SQL(" AND ").join(
                 SQL("{} = s.{}").format(key, Identifier(f"k{i}"))
                 for i, key in enumerate(self._keys, 1)
@@ -177,8 +176,8 @@ class Statements:
         return SQL(
             "WITH written AS ({write} RETURNING 1)"
             " UPDATE keywright.reencryption_range"
-            " SET rewritten = rewritten + (SELECT count(*) FROM written),"
-            " conflicts = conflicts + %(asked)b - (SELECT count(*) FROM written)"
+            " SET rewritten = rewritten + rows, conflicts = conflicts + %(asked)b - rows"
+            " FROM (SELECT count(*) AS rows FROM written) AS counted"
             " WHERE range_id = %(range_id)b AND claim = %(claim)b"
         ).format(
             write=self.write(

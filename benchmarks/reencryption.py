@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=400_000)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--writers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5, help="of the undisturbed measurement")
+    parser.add_argument("--rounds", type=int, default=7, help="of the undisturbed measurement")
     parser.add_argument("--skip-disturbed", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

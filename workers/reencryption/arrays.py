@@ -42,7 +42,7 @@ def array_of(values: Sequence[Any], type_name: str) -> Any:
         return list(values)
     if type_name == "bytea" and None not in values:
         parts: list[bytes] = [b""] * (2 * len(values))
-        parts[0::2] = [_length(len(value)) for value in values]
+        parts[0::2] = map(_length, map(len, values))
         parts[1::2] = values
         return ByteaArray(_head(1, 0, _BYTEA, len(values), 1) + b"".join(parts))
     if type_name in _INTEGERS:

@@ -17,8 +17,9 @@ from workers.encryption.row_keys import columns_encoder
 from workers.jobs.retry import LeaseLostError
 from workers.jobs.running import RunningJob
 from workers.reencryption import order, quarantine
-from workers.reencryption.arrays import array_of, send_arrays
+from workers.reencryption.arrays import send_arrays
 from workers.reencryption.at_work import at_work
+from workers.reencryption.batch import Batch, batch_of_due, columns_of
 from workers.reencryption.moved import MovedRows
 from workers.reencryption.options import RunOptions
 from workers.reencryption.pacing import FEWEST_ROWS, FIRST_ROWS, next_rows
@@ -92,8 +93,6 @@ class RangeWorker:
             self._statements.write_and_record() if self._is_own else self._statements.write()
         )
         self._write = statement.as_string(connection)
-        values = [field.column_type for field in table.fields]
-        self._types: tuple[Sequence[str], ...] = (table.key_types, values, values)
         send_arrays(connection)
         self._cursor = connection.cursor(binary=True)
         # Data and its record are flushed together, and a later commit flushes both: what a crash of
@@ -103,7 +102,8 @@ class RangeWorker:
         # Few rows by their keys, whatever the server thinks of arrays and of the table's size; and
         # the same plan each time, for to plan with hundreds of values takes a good part of a batch.
         connection.execute("SET plan_cache_mode = force_generic_plan")
-        for plan in ("seqscan", "hashjoin", "mergejoin"):
+        join = "nestloop" if self._keys == 1 else "hashjoin"  # the other one is how to find them
+        for plan in ("seqscan", "mergejoin", join):
             connection.execute(f"SET enable_{plan} = off")
 
     def work_on(self, piece: Range) -> None:
@@ -157,7 +157,7 @@ class RangeWorker:
             self._reseal(piece, rows, record)
 
     def _reseal(self, piece: Range, rows: Sequence[Row], record: RangeRecord) -> None:
-        columns = _columns(rows)
+        columns = columns_of(rows)
         keys, stored = columns[: self._keys], columns[self._keys :]
         if self._run.target_number is not None:
             self._account(len(rows) * len(stored))
@@ -167,20 +167,8 @@ class RangeWorker:
             for resealer, values in zip(self._resealers, stored, strict=True)
         ]
         self._quarantine(piece, keys, stored, [each.faults for each in resealed], record)
-        new = [each.new_values for each in resealed]
-        if len(new) == 1:
-            due = [i for i, value in enumerate(new[0]) if value is not None]
-        else:
-            due = [i for i, row in enumerate(zip(*new, strict=True)) if row != (None,) * len(new)]
-        if not due:
-            return
-        olds = [[values[i] for i in due] for values in stored]
-        news = [
-            [values[i] if values[i] is not None else before[i] for i in due]
-            for values, before in zip(new, stored, strict=True)
-        ]
-        batch = [[column[i] for i in due] for column in keys], olds, news
-        for indices in order.in_strides(len(due)):
+        batch = batch_of_due(keys, stored, [each.new_values for each in resealed])
+        for indices in order.in_strides(batch.rows):
             self._write_rows(piece, batch, indices, record)
 
     def _account(self, uses: int) -> None:
@@ -188,9 +176,7 @@ class RangeWorker:
         if key.number != self._run.target_number:
             raise RunInterrupted  # it has given way to another: the run is to follow
 
-    def _write_rows(
-        self, piece: Range, batch: tuple[list[Any], ...], indices: range, record: RangeRecord
-    ) -> None:
+    def _write_rows(self, piece: Range, batch: Batch, indices: range, record: RangeRecord) -> None:
         """Write the rows at ``indices`` in transactions of at most ``self._rows``."""
         while indices:
             taken, rest = indices[: self._rows], indices[self._rows :]
@@ -215,13 +201,9 @@ class RangeWorker:
             indices = rest
 
     def _write_at_once(
-        self, piece: Range, batch: tuple[list[Any], ...], indices: range, record: RangeRecord
+        self, piece: Range, batch: Batch, indices: range, record: RangeRecord
     ) -> None:
-        part = slice(indices.start, indices.stop, indices.step)
-        parameters: dict[str, Any] = {}
-        for kind, columns, types in zip("kon", batch, self._types, strict=True):
-            for number, (column, type_name) in enumerate(zip(columns, types, strict=True), 1):
-                parameters[f"{kind}{number}"] = array_of(column[part], type_name)
+        parameters = batch.parameters(indices, self._table)
         if self._is_own:
             parameters |= {
                 "asked": len(indices),
@@ -237,7 +219,7 @@ class RangeWorker:
     # -------------------------------------------------------------------------------- checking
 
     def _check(self, piece: Range, rows: Sequence[Row], record: RangeRecord) -> None:
-        columns = _columns(rows)
+        columns = columns_of(rows)
         keys, stored = columns[: self._keys], columns[self._keys :]
         row_keys = self._encode(keys)
         faults = [
@@ -287,11 +269,6 @@ class RangeWorker:
                 " reencryption quarantine` shows why. Most likely a key is missing: import it, then"
                 " resume"
             )
-
-
-def _columns(rows: Sequence[Row]) -> list[list[Any]]:
-    # Not zip(*rows): with many thousand rows that is several times as slow.
-    return [[row[i] for row in rows] for i in range(len(rows[0]))]
 
 
 def _hash(value: bytes | str) -> bytes:

@@ -144,6 +144,10 @@ class Statements:
         for kind in ("o", "n"):
             names += [f"{kind}{i}" for i in range(1, len(self._types) + 1)]
             types += self._types
+        matches = [SQL("{} = s.k{}").format(key, i) for i, key in enumerate(self._keys, 1)]
+        if len(self._keys) == 1:
+            # One walk through the index finds them all, instead of one from its root for each.
+            matches.append(SQL("{} = ANY (%(k1)b::{}[])").format(self._keys[0], SQL(types[0])))
         same = SQL("=") if len(self._columns) == 1 else SQL("IS NOT DISTINCT FROM")
         return SQL(
             # Not FROM unnest(…), which would write every array down before the first row is found.
@@ -152,20 +156,16 @@ class Statements:
         ).format(
             table=self._name,
             assignments=SQL(", ").join(
-                SQL("{} = s.{}").format(Identifier(field.column_name), Identifier(f"n{i}"))
+                SQL("{} = s.n{}").format(Identifier(field.column_name), i)
                 for i, field in enumerate(self._table.fields, 1)
             ),
             arrays=SQL(", ").join(
                 SQL("unnest(%({})b::{}[]) AS {}").format(SQL(name), SQL(of_type), Identifier(name))
                 for name, of_type in zip(names, types, strict=True)
             ),
-            keys=SQL(" AND ").join(
-                SQL("{} = s.{}").format(key, Identifier(f"k{i}"))
-                for i, key in enumerate(self._keys, 1)
-            ),
+            keys=SQL(" AND ").join(matches),
             unchanged=SQL(" AND ").join(
-                SQL("{} {} s.{}").format(column, same, Identifier(f"o{i}"))
-                for i, column in enumerate(self._columns, 1)
+                SQL("{} {} s.o{}").format(each, same, i) for i, each in enumerate(self._columns, 1)
             ),
             owned=self._owned(),
             only_if=only_if or SQL("true"),

@@ -20,6 +20,7 @@ from benchmarks.servers import Servers, run_postgres, run_servers
 from workers.contract import Ping
 from workers.database.pool import Connection
 from workers.jobs.enqueue import enqueue, enqueue_many
+from workers.telemetry import configure_logging
 
 _BATCH = 5000
 _PROBE_EVERY_SECONDS = 0.03
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--broker", choices=("rabbitmq", "none"), default="rabbitmq")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    configure_logging("warning", "text")  # to standard error: standard output is for the figures
     rounds = [measure(options) for _ in range(options.rounds)]
     figures = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
     figures["ratio"] = round(figures["flooded_p99_ms"] / figures["idle_p99_ms"], 2)

@@ -1,17 +1,24 @@
 """How many jobs one organization may have on offer at a time. Pure.
 
-What is on offer waits on the broker first in, first out, so this is how much a newcomer may find
+What is on offer waits on the broker first in, first out, so this is how much another may find
 before it. It is what workers lately took in thirty milliseconds: much where jobs are short, so that
-one busy organization keeps all workers busy, and next to nothing where they are long.
+one busy organization keeps all workers busy, and next to nothing where they are long. Whoever has a
+queue to itself may have more ahead, which goes in larger messages and saves a third of the work;
+the first job of a newcomer may find that before it, once.
 """
 
 from collections import deque
+from collections.abc import Sequence
 
 FEWEST = 16
 """Always so many: enough for a few worker processes to begin with."""
 
 MOST = 1000
 AHEAD_SECONDS = 0.03
+AHEAD_ALONE_SECONDS = 0.25
+COMPANY_SECONDS = 60.0
+"""So long after its last offer an organization still counts as there."""
+
 _LOOKING_BACK_SECONDS = 1.0
 
 
@@ -21,12 +28,17 @@ class Pace:
     def __init__(self) -> None:
         self._offered: deque[tuple[float, int]] = deque()
         self._sum = 0
+        self._seen: dict[int, float] = {}
 
-    def note(self, offered: int, now: float) -> None:
-        """Note how many jobs were offered at a moment, in seconds of a clock that only grows."""
-        if offered:
-            self._offered.append((now, offered))
-            self._sum += offered
+    def note(self, owners: Sequence[int], now: float) -> None:
+        """Note whose jobs were offered at a moment, in seconds of a clock that only grows.
+
+        ``owners`` are organizations, one per job.
+        """
+        if owners:
+            self._offered.append((now, len(owners)))
+            self._sum += len(owners)
+            self._seen |= dict.fromkeys(owners, now)
         self._forget(now)
 
     def bound(self, now: float) -> int:
@@ -34,10 +46,14 @@ class Pace:
         self._forget(now)
         if not self._offered:
             return FEWEST
+        ahead = AHEAD_SECONDS if len(self._seen) > 1 else AHEAD_ALONE_SECONDS
         # A burst that has just begun is judged by the time that it has lasted.
-        seconds = min(max(now - self._offered[0][0], AHEAD_SECONDS), _LOOKING_BACK_SECONDS)
-        return int(min(max(self._sum / seconds * AHEAD_SECONDS, FEWEST), MOST))
+        seconds = min(max(now - self._offered[0][0], ahead), _LOOKING_BACK_SECONDS)
+        return int(min(max(self._sum / seconds * ahead, FEWEST), MOST))
 
     def _forget(self, now: float) -> None:
         while self._offered and self._offered[0][0] < now - _LOOKING_BACK_SECONDS:
             self._sum -= self._offered.popleft()[1]
+        self._seen = {
+            owner: moment for owner, moment in self._seen.items() if moment >= now - COMPANY_SECONDS
+        }

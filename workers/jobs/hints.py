@@ -8,7 +8,7 @@ them: one odd field would stall its consumer or kill its threads.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 from uuid import uuid4
 
@@ -24,10 +24,11 @@ _ONE_BY_ONE = 16
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Where to look."""
+    """Where to look; ``owner`` is the organization, or 0, and does not go into the message."""
 
     job_id: int
     queue: Queue
+    owner: int = field(default=0, compare=False)
 
     def to_message(self) -> Message[None]:
         """Return the dramatiq message that carries this hint."""

@@ -140,13 +140,13 @@ _OFFER = """
            SET state = 'ready', hinted_at = clock_timestamp(), hints = hints + 1
           FROM chosen
          WHERE job.job_id = chosen.job_id
-        RETURNING job.job_id, queue, turn, run_at"""
+        RETURNING job.job_id, queue, coalesce(organization_id, 0) AS owner, turn, run_at"""
 
 
-def _in_order(rows: Sequence[tuple[int, str, int, datetime]]) -> list[Hint]:
+def _in_order(rows: Sequence[tuple[int, str, int, int, datetime]]) -> list[Hint]:
     """Return hints as organizations take turns; an UPDATE returns its rows anyhow."""
-    by_turn = sorted(rows, key=lambda row: (row[2], row[3], row[0]))
-    return [Hint(job_id, Queue(queue)) for job_id, queue, _, _ in by_turn]
+    by_turn = sorted(rows, key=lambda row: (row[3], row[4], row[0]))
+    return [Hint(job_id, Queue(queue), owner) for job_id, queue, owner, _, _ in by_turn]
 
 
 def withdraw(connection: Connection, job_ids: Sequence[int]) -> None:
@@ -173,7 +173,7 @@ def broker_step(
         with pool.connection() as connection:
             hints = offer_window(connection, window, bounds=bounds)
         for queue, pace in paces.items():
-            pace.note(sum(hint.queue is queue for hint in hints), now)
+            pace.note([hint.owner for hint in hints if hint.queue is queue], now)
         if not hints:
             return 0
         try:

@@ -4,7 +4,6 @@ import os
 import secrets
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
+from tests.servers.folders import server_folder
 from tests.servers.waiting import until
 from workers.database.embedded import open_embedded
 from workers.database.pool import Connection
@@ -28,7 +28,7 @@ class PostgresServer:
     """The embedded server in a temporary folder, with a template that has the schema."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="kw-pg-"))
+        self._folder = server_folder("kw-pg-")
         self._server = open_embedded(self._folder)
         with self._administer() as connection:
             connection.execute(SQL("CREATE DATABASE {}").format(Identifier(_TEMPLATE)))

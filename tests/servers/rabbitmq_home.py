@@ -2,12 +2,12 @@
 
 import os
 import secrets
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from tests.servers.folders import server_folder
 from tests.servers.ports import LOOPBACK, free_port
 from tests.servers.rabbitmq_control import SCRIPT
 
@@ -49,7 +49,7 @@ class RabbitmqHome:
         is an Erlang term.
         """
         home = cls(
-            directory=Path(tempfile.mkdtemp(prefix="rabbitmq-")),
+            directory=server_folder("rabbitmq-"),
             amqp_port=free_port(),
             distribution_port=free_port(),
             epmd_port=free_port(),

@@ -1,10 +1,10 @@
 """How many jobs one organization may have on offer at a time. Pure.
 
 What is on offer waits on the broker first in, first out, so this is how much another may find
-before it. It is what workers lately took in thirty milliseconds: much where jobs are short, so that
-one busy organization keeps all workers busy, and next to nothing where they are long. Whoever has a
-queue to itself may have more ahead, which goes in larger messages and saves a third of the work;
-the first job of a newcomer may find that before it, once.
+before it. It is what workers lately took in twenty-five milliseconds: much where jobs are short, so
+that one busy organization keeps all workers busy, and next to nothing where they are long. Whoever
+has a queue to itself may have more ahead, which goes in larger messages and saves a third of the
+work; the first job of a newcomer may find that before it, once.
 """
 
 from collections import deque
@@ -14,7 +14,7 @@ FEWEST = 16
 """Always so many: enough for a few worker processes to begin with."""
 
 MOST = 1000
-AHEAD_SECONDS = 0.03
+AHEAD_SECONDS = 0.025
 AHEAD_ALONE_SECONDS = 0.25
 COMPANY_SECONDS = 60.0
 """So long after its last offer an organization still counts as there."""

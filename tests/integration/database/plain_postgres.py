@@ -4,7 +4,6 @@ import os
 import secrets
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
 from tests.servers.deathwatch import watch_over
+from tests.servers.folders import server_folder
 from tests.servers.waiting import until
 from workers.database.identity import choose_identity
 from workers.database.layout import Layout
@@ -40,7 +40,7 @@ class PlainPostgres:
 
     def __enter__(self) -> Self:
         programs = oldest_programs()
-        self._folder = Path(tempfile.mkdtemp(prefix="kw-plain-pg-"))
+        self._folder = server_folder("kw-plain-pg-")
         self._folder.chmod(0o755)
         identity = choose_identity(Layout(self._folder), programs / "postgres")
         cluster = self._folder / "postgres"

@@ -1,15 +1,14 @@
 """Group roles on a server that has none yet, also with several databases at once."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from tests.servers.folders import server_folder
 from workers.database.embedded import open_embedded
 from workers.database.roles import (
     CREATE_GROUP_ROLES,
@@ -26,7 +25,7 @@ DATABASES = [f"several_{number}" for number in range(4)]
 @pytest.fixture
 def fresh_server() -> Iterator[str]:
     """A server of its own without group roles, with some databases of the owner's."""
-    folder = Path(tempfile.mkdtemp(prefix="kw-pg-"))
+    folder = server_folder("kw-pg-")
     server = open_embedded(folder)
     with psycopg.connect(
         make_conninfo(server.conninfo, dbname="template1"), autocommit=True

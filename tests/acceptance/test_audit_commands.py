@@ -13,6 +13,7 @@ import pytest
 
 from tests.acceptance.keywright_command import ROOT, Keywright, done, refused
 from tests.integration.audit.record import do, unguarded
+from tests.servers.postgres import PostgresServer
 from workers.audit.linking import link_what_waits
 from workers.database.pool import Connection
 
@@ -51,6 +52,19 @@ def verdict(program: Path, *arguments: str) -> tuple[int, str]:
         [sys.executable, program, *arguments], capture_output=True, text=True, check=False
     )
     return ran.returncode, (ran.stdout or ran.stderr).strip()
+
+
+def test_an_auditor_lists_and_verifies_and_leaves_exports_to_operators(
+    keywright: Keywright, conninfo: str, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    done(keywright, "audit", "verify")  # links what waits
+    with postgres.login(conninfo, "keywright_reader") as login:
+        auditor = Keywright.on(login, tmp_path)
+        assert auditor.json("audit", "list", "-o", "Größe & Söhne")
+        assert "all fit" in done(auditor, "audit", "verify")
+        exported = tmp_path / "audit.jsonl"
+        assert "use that of an operator" in refused(auditor, "audit", "export", str(exported))
+        assert not exported.exists()
 
 
 def test_what_was_done_is_listed_with_who_did_it(keywright: Keywright) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
+import psycopg
 import typer
 from rich.progress import Progress
 
@@ -19,7 +20,7 @@ from workers.cli.key_options import OnlyOrganization
 from workers.cli.output import JsonOption, console, print_json, print_rows
 from workers.cli.session import open_session
 from workers.database.pool import Connection
-from workers.errors import ConflictError, InvalidRequestError
+from workers.errors import ConflictError, InvalidRequestError, NotAllowedError
 from workers.keys.new_file import new_private_file
 from workers.organizations.store import organization_id
 
@@ -167,13 +168,19 @@ def export(
         link_what_waits(connection)
         count, head = exporting.export(connection, write, first=first)
         # Who took the record along stands in it, too: in the next export.
-        record(
-            connection,
-            action="audit.export",
-            object_name="audit",
-            organization_id=None,
-            after={"first": first, "head": str(head)},
-        )
+        try:
+            record(
+                connection,
+                action="audit.export",
+                object_name="audit",
+                organization_id=None,
+                after={"first": first, "head": str(head)},
+            )
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise NotAllowedError(
+                "This database role may not record that it exports, so nothing was exported; use"
+                " that of an operator. To look on, `keywright audit list` and `verify` are enough."
+            ) from error
     if as_json:
         print_json({"file": str(file), "links": count, "head": str(head)})
         return

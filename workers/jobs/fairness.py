@@ -28,7 +28,8 @@ class Pace:
     def __init__(self) -> None:
         self._offered: deque[tuple[float, int]] = deque()
         self._sum = 0
-        self._seen: dict[int, float] = {}
+        self._last_owner = 0
+        self._last_offer_at = self._had_company_at = float("-inf")
 
     def note(self, owners: Sequence[int], now: float) -> None:
         """Note whose jobs were offered at a moment, in seconds of a clock that only grows.
@@ -38,7 +39,12 @@ class Pace:
         if owners:
             self._offered.append((now, len(owners)))
             self._sum += len(owners)
-            self._seen |= dict.fromkeys(owners, now)
+            there = set(owners)
+            if self._last_offer_at > now - COMPANY_SECONDS:
+                there.add(self._last_owner)
+            if len(there) > 1:
+                self._had_company_at = now
+            self._last_owner, self._last_offer_at = owners[-1], now
         self._forget(now)
 
     def bound(self, now: float) -> int:
@@ -46,7 +52,8 @@ class Pace:
         self._forget(now)
         if not self._offered:
             return FEWEST
-        ahead = AHEAD_SECONDS if len(self._seen) > 1 else AHEAD_ALONE_SECONDS
+        has_company = self._had_company_at > now - COMPANY_SECONDS
+        ahead = AHEAD_SECONDS if has_company else AHEAD_ALONE_SECONDS
         # A burst that has just begun is judged by the time that it has lasted.
         seconds = min(max(now - self._offered[0][0], ahead), _LOOKING_BACK_SECONDS)
         return int(min(max(self._sum / seconds * ahead, FEWEST), MOST))
@@ -54,6 +61,3 @@ class Pace:
     def _forget(self, now: float) -> None:
         while self._offered and self._offered[0][0] < now - _LOOKING_BACK_SECONDS:
             self._sum -= self._offered.popleft()[1]
-        self._seen = {
-            owner: moment for owner, moment in self._seen.items() if moment >= now - COMPANY_SECONDS
-        }

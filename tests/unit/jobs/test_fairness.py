@@ -30,9 +30,18 @@ def test_whoever_is_alone_has_more_ahead_until_another_comes_and_a_while_after_i
         now = step * 0.01
         pace.note([1] * 10 + [2] * (step == 2000), now)
         bounds.append(pace.bound(now))
-    near = [abs(bound - alone) < abs(bound - together) for bound in bounds[500:]]
+    near = [abs(bound - alone) < abs(bound - together) for bound in bounds]
     left_at = 2000 + int(100 * COMPANY_SECONDS)
-    assert near == [True] * 1500 + [False] * (left_at - 1999) + [True] * (9999 - left_at)
+    assert all(near[500:2000])
+    assert not any(near[2000 : left_at - 10])
+    assert all(near[left_at + 10 :])
+
+
+def test_who_takes_turns_has_company() -> None:
+    pace = Pace()
+    for step in range(200):
+        pace.note([step % 2] * 10, step * 0.01)
+    assert pace.bound(2.0) < 1000 * AHEAD_SECONDS * 2
 
 
 def test_slow_jobs_leave_the_fewest_on_offer() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 STRIDES = 12
-LANES = 6
+LANES = 8
 
 _FEWEST_PER_TRANSACTION = 20
 

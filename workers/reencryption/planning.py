@@ -14,8 +14,8 @@ from workers.reencryption.tables import Table, key_text
 RANGES = 64
 """Into so many pieces a large table is divided: some workers, and one that is slow, end alike."""
 
-FEWEST_BLOCKS = 1024
-"""8 MiB: a smaller piece is not worth the claim."""
+FEWEST_BLOCKS = 2048
+"""16 MiB: with less in hand, workers come round before what they replaced can be pruned."""
 
 _FEW = 3
 _SAMPLED_ROWS = 200

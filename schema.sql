@@ -344,9 +344,10 @@ CREATE INDEX certificate_version_newest_not_after
 CREATE FUNCTION keywright.note_newest_versions() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE keywright.certificate_version AS version SET is_newest = false
-      FROM added
-     WHERE added.version_number > 1 AND version.certificate_id = added.certificate_id
-       AND version.version_number < added.version_number AND version.is_newest;
+      FROM (SELECT certificate_id, max(version_number) AS version_number
+              FROM added WHERE version_number > 1 GROUP BY certificate_id) AS latest
+     WHERE version.certificate_id = latest.certificate_id
+       AND version.version_number < latest.version_number AND version.is_newest;
     RETURN NULL;
 END $$;
 CREATE TRIGGER newer_versions_come_after AFTER INSERT ON keywright.certificate_version

@@ -98,10 +98,11 @@ def fill(connection: Connection, *, versions: int, due: int) -> None:
         """
         INSERT INTO keywright.certificate_version
                (certificate_id, organization_id, version_number, not_before, not_after, serial,
-                fingerprint, subject, issuer, key_algorithm, key_size, known_since, next_notice_at)
+                fingerprint, subject, issuer, key_algorithm, key_size, known_since, is_newest,
+                next_notice_at)
         SELECT certificate_id, organization_id, 1 + n / certificates, ends - interval '365 days',
                ends, to_hex(n), sha256(int4send(n)), 'CN=host-' || n, 'CN=Some CA', 'RSA', 2048,
-               %(now)s - interval '1 day',
+               %(now)s - interval '1 day', n + certificates >= %(versions)s,
                CASE WHEN is_due THEN %(now)s - interval '4 hours'
                     ELSE ends - interval '60 days' END
           FROM (SELECT n, n %% %(every)s = 0 AS is_due,

@@ -39,6 +39,9 @@ from workers.webhooks.calling import Caller
 PATIENCE_BEYOND_GRACE_SECONDS = 10
 """What a stopping process gets on top of the grace for its jobs: closing, the last log lines."""
 
+_SHORTEST_SILENCE_SECONDS = 10.0
+"""So long a handler may work on a large key without a word, however short leases are."""
+
 _ITSELF = Acting("keywright:worker", "job")
 
 Handlers = Mapping[type[JobRequest], Handler]
@@ -61,10 +64,25 @@ def compose_worker(
     """
     with connect(conninfo, name="worker") as connection:
         check_schema(connection)
+    # Whoever is silent for a lease has lost its jobs, and is not to keep their next worker waiting.
+    silence = max(settings.lease_seconds, _SHORTEST_SILENCE_SECONDS)
     # The ledger's own: claims, endings, the keeper and the relay.
-    ledger = open_pool(conninfo, size=4, name="ledger", index_only=True, acting=_ITSELF)
+    ledger = open_pool(
+        conninfo,
+        size=4,
+        name="ledger",
+        index_only=True,
+        acting=_ITSELF,
+        longest_silence_seconds=silence,
+    )
     # The handlers': one per thread for the final transaction, and one for a checkpoint meanwhile.
-    pool = open_pool(conninfo, size=2 * settings.worker_threads, name="worker", acting=_ITSELF)
+    pool = open_pool(
+        conninfo,
+        size=2 * settings.worker_threads,
+        name="worker",
+        acting=_ITSELF,
+        longest_silence_seconds=silence,
+    )
     keeper = Keeper(ledger, lease_seconds=settings.lease_seconds)
     execution = Execution(
         ledger,

@@ -19,13 +19,17 @@ CREATE TABLE gate (opened boolean NOT NULL);
 
 
 class LeaveMark(JobRequest):
-    """Leave one mark, in the transaction that ends the job; held jobs wait for the gate first."""
+    """Leave one mark, in the transaction that ends the job; held jobs wait for the gate first.
+
+    Those that are ``alone`` let nobody else leave a mark from their beginning to their end.
+    """
 
     kind: ClassVar[str] = "test.mark"
     queue: ClassVar[Queue] = Queue.CERTIFICATES
     retry_base_seconds: ClassVar[float] = 0.2
 
     held: bool = False
+    alone: bool = False
 
 
 class KillWorker(JobRequest):
@@ -47,6 +51,8 @@ class WalkFar(JobRequest):
 
 def leave_mark(request: LeaveMark, job: RunningJob) -> None:
     """Arrive, wait for the gate if held, and leave a mark together with the job's end."""
+    if request.alone:
+        job.connection.execute("LOCK TABLE mark IN EXCLUSIVE MODE")
     if request.held:
         _arrive(job)
         while not _gate_is_open(job):

@@ -41,6 +41,22 @@ def test_a_frozen_worker_that_wakes_up_cannot_finish_a_job_that_was_taken_over(
     engine.assert_done_once([held_job, *others])
 
 
+def test_a_worker_frozen_in_a_transaction_does_not_keep_its_successor_waiting(
+    engine: Engine,
+) -> None:
+    [job_id] = engine.enqueue(LeaveMark(held=True, alone=True))
+    engine.start_scheduler()
+    frozen = engine.start_worker()
+    engine.await_arrival(job_id)
+    frozen.freeze()
+    engine.start_worker()
+    engine.await_arrival(job_id, attempt=2)
+    engine.open_gate()
+    engine.await_end([job_id])
+    frozen.thaw()
+    engine.assert_done_once([job_id])
+
+
 def test_a_job_that_kills_its_workers_fails_after_its_last_attempt(engine: Engine) -> None:
     engine.start_scheduler()
     [job_id] = engine.enqueue(KillWorker())

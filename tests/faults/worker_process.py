@@ -15,6 +15,7 @@ from typing import Any, Self
 import dramatiq
 
 from tests.faults.jobs import HANDLERS
+from tests.servers.waiting import until
 from workers.composition import compose_worker
 from workers.settings import load_settings
 from workers.telemetry import configure_logging
@@ -67,9 +68,15 @@ class WorkerProcess:
         self.process.wait()
 
     def stop(self) -> None:
-        """End it as a deploy does."""
+        """End it as a deploy does, once it has begun."""
+        until(self._minds_sigterm, "the worker to mind SIGTERM")
         self.process.terminate()
         assert self.process.wait(timeout=30) == 0
+
+    def _minds_sigterm(self) -> bool:
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
+        [caught] = [line for line in status.splitlines() if line.startswith("SigCgt:")]
+        return bool(int(caught.split()[1], 16) & 1 << (signal.SIGTERM - 1))
 
     def freeze(self) -> None:
         """Stop its clock."""

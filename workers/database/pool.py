@@ -14,8 +14,15 @@ from workers.errors import InvalidRequestError, TransientError
 Connection: TypeAlias = psycopg.Connection[Any]
 Pool: TypeAlias = ConnectionPool[Connection]
 
-DATABASE_TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+DATABASE_TROUBLE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    PoolTimeout,
+)
 """What a lost, restarting or overloaded database raises; trying again later may help."""
+
+LONGEST_SILENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +42,22 @@ class DatabaseUnavailableError(TransientError):
 
 
 def open_pool(
-    conninfo: str, *, size: int, name: str, index_only: bool = False, acting: Acting | None = None
+    conninfo: str,
+    *,
+    size: int,
+    name: str,
+    index_only: bool = False,
+    acting: Acting | None = None,
+    longest_silence_seconds: float = LONGEST_SILENCE_SECONDS,
 ) -> Pool:
     """Open a pool of autocommit connections, filled in the background.
 
     ``size`` is the number of connections kept; ``name`` is shown in ``pg_stat_activity``. With
     ``index_only``, tables are never read from end to end where an index serves: a prepared
     statement keeps the plan of its first executions, and on a fresh database these see an empty
-    table. ``acting`` is who acts through it, where a transaction says nothing else.
+    table. ``acting`` is who acts through it, where a transaction says nothing else. A transaction
+    in which nothing was said for ``longest_silence_seconds`` is ended by the server: a process that
+    was frozen in it would keep its locks from everybody.
     """
     return ConnectionPool(
         conninfo,
@@ -50,13 +65,28 @@ def open_pool(
         max_size=size,
         kwargs={"autocommit": True, "application_name": f"keywright {name}"},
         name=f"keywright-{name}",
-        configure=partial(_configure, index_only=index_only, acting=acting),
+        configure=partial(
+            _configure,
+            index_only=index_only,
+            acting=acting,
+            longest_silence_seconds=longest_silence_seconds,
+        ),
         timeout=10,
         open=True,
     )
 
 
-def _configure(connection: Connection, *, index_only: bool, acting: Acting | None) -> None:
+def _configure(
+    connection: Connection,
+    *,
+    index_only: bool,
+    acting: Acting | None,
+    longest_silence_seconds: float,
+) -> None:
+    connection.execute(
+        "SELECT set_config('idle_in_transaction_session_timeout', %s, false)",
+        [f"{longest_silence_seconds * 1000:.0f}ms"],
+    )
     if index_only:
         # Nor are rows sorted where an index has them in order, or small queries compiled.
         connection.execute("SET enable_seqscan = off; SET enable_sort = off; SET jit = off")

@@ -79,3 +79,21 @@ def test_a_database_that_is_not_there_is_unavailable(conninfo: str) -> None:
     there = psycopg.conninfo.make_conninfo(conninfo, dbname="nowhere")
     with pytest.raises(DatabaseUnavailableError, match="nowhere"):
         connect(there, name="tester")
+
+
+def test_a_process_that_is_frozen_in_a_transaction_keeps_nobody_waiting_for_ever(
+    conninfo: str,
+) -> None:
+    lock = "SELECT FROM keywright.installation FOR UPDATE"
+    with (
+        open_pool(conninfo, size=1, name="frozen", longest_silence_seconds=0.5) as pool,
+        psycopg.connect(conninfo, autocommit=True) as other,
+    ):
+        frozen = pool.getconn()
+        frozen.execute("BEGIN")
+        frozen.execute(lock)
+        other.execute("SET lock_timeout = '20s'")
+        other.execute(lock)  # once the server has ended the other's transaction
+        with pytest.raises(DATABASE_TROUBLE):
+            frozen.execute(lock)
+        pool.putconn(frozen)

@@ -165,7 +165,7 @@ def _plan(connection: Connection) -> None:
 
 def _keep(connection: Connection) -> None:
     """Remember what was planned, to write the same rows without any thinking."""
-    for table in ("notice", "digest", "tier_record"):
+    for table in ("notice", "digest", "tier_record", "announcement"):
         connection.execute(f"CREATE TEMP TABLE kept_{table} AS SELECT * FROM keywright.{table}")
     connection.execute(
         "CREATE TEMP TABLE kept_version AS SELECT version_id, next_notice_at"
@@ -184,6 +184,10 @@ def _insert(connection: Connection) -> None:
         )
         connection.execute("INSERT INTO keywright.notice SELECT * FROM kept_notice")
         connection.execute("INSERT INTO keywright.tier_record SELECT * FROM kept_tier_record")
+        connection.execute(
+            "INSERT INTO keywright.announcement (kind, organization_id, subject, data)"
+            " SELECT kind, organization_id, subject, data FROM kept_announcement"
+        )
 
 
 def _update(connection: Connection) -> None:
@@ -195,7 +199,10 @@ def _update(connection: Connection) -> None:
 
 
 def _undo(connection: Connection) -> None:
-    connection.execute("TRUNCATE keywright.notice, keywright.delivery, keywright.digest")
+    connection.execute(
+        "TRUNCATE keywright.notice, keywright.delivery, keywright.digest, keywright.announcement,"
+        " keywright.webhook_delivery"
+    )
     connection.execute("DELETE FROM keywright.tier_record WHERE tier_days <> 60")
     connection.execute(
         "UPDATE keywright.certificate_version AS version"

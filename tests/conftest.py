@@ -12,7 +12,9 @@ from tests.servers.rabbitmq import RabbitmqNode
 from tests.servers.smtp import SmtpSink
 from workers.database.pool import Connection
 
-# Tests run two at a time, beside servers: how long an example takes says nothing about it.
+pytest_plugins = ("tests.hanging",)
+
+# Tests run three at a time, beside servers: how long an example takes says nothing about it.
 settings.register_profile(
     "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

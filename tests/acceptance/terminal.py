@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from tests.acceptance.keywright_command import ROOT, Keywright
+from tests.servers.ending import ended
 
 # A terminal of its own for the command: what it shows goes to our pipe, what we write is typed.
 _TERMINAL = """
@@ -16,8 +17,12 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
 def at_a_terminal(
     keywright: Keywright, *arguments: str, typing: Sequence[tuple[str, str]]
 ) -> tuple[int, str]:
-    """Run to the end; after each prompt type the answer. Return exit code and screen."""
-    with subprocess.Popen(
+    """Run to the end; after each prompt type the answer. Return exit code and screen.
+
+    Where nothing is shown of the answer, the prompt has to be whole, with its space at the end:
+    what is typed before that is thrown away.
+    """
+    started = subprocess.Popen(
         [sys.executable, "-c", _TERMINAL, sys.executable, "-m", "workers.cli", *arguments],
         env=keywright.environment,
         cwd=ROOT,
@@ -25,7 +30,8 @@ def at_a_terminal(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         bufsize=0,
-    ) as process:
+    )
+    with ended(started) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         screen = b""
@@ -38,4 +44,5 @@ def at_a_terminal(
             process.stdin.write(answer.encode() + b"\n")
         screen += process.stdout.read()
         process.stdin.close()
+        process.wait()
     return process.returncode, screen.decode()

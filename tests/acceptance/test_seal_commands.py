@@ -108,7 +108,7 @@ def test_a_secret_is_read_from_standard_input(keywright: Keywright, tmp_path: Pa
 
 
 def test_a_person_types_it_twice_and_does_not_see_it(keywright: Keywright, tmp_path: Path) -> None:
-    asked = [("Password:", SECRET), ("Repeat for confirmation:", SECRET)]
+    asked = [("Password: ", SECRET), ("Repeat for confirmation: ", SECRET)]
     code, screen = at_a_terminal(keywright, *PLACE, "-o", "Acme", typing=asked)
     assert code == 0, screen
     assert SECRET not in screen

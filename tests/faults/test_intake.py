@@ -39,7 +39,7 @@ def test_a_scheduler_killed_anywhere_loses_no_request_and_doubles_none(
 
     with sender.channel() as channel:
         channel.queue_declare(queue, durable=True)
-        killer = threading.Thread(target=kill)
+        killer = threading.Thread(target=kill, daemon=True)
         killer.start()
         try:
             for number in range(REQUESTS):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.ending import ended
 from tests.servers.waiting import until
 from workers.processes import Processes, stop_on_signals
 
@@ -209,7 +210,7 @@ def test_children_run_until_the_event_and_not_longer(notes: Notes) -> None:
         until(lambda: notes.lines, "the child to begin")
         stop.set()
 
-    stopper = threading.Thread(target=stop_once_it_runs)
+    stopper = threading.Thread(target=stop_once_it_runs, daemon=True)
     stopper.start()
     Processes([(str(notes.path), "steady")]).run_until(stop, patience_seconds=30)
     stopper.join()
@@ -218,9 +219,8 @@ def test_children_run_until_the_event_and_not_longer(notes: Notes) -> None:
 
 
 def test_the_children_of_a_killed_parent_are_asked_to_stop(notes: Notes) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(ROOT), str(notes.path), "steady"]
-    ) as parent:
+    command = [sys.executable, "-c", PARENT, str(ROOT), str(notes.path), "steady"]
+    with ended(subprocess.Popen(command)) as parent:
         until(lambda: notes.lines, "the child to begin")
         parent.kill()
         parent.wait(timeout=30)

@@ -118,6 +118,9 @@ class PostgresServer:
 
     @contextmanager
     def _administer(self, *, user: str | None = None) -> Iterator[Connection]:
-        conninfo = make_conninfo(self._conninfo("template1"), user=user)
+        # DROP DATABASE waits for every other connection of the server to take note, even for one
+        # whose client has stopped reading or is in the middle of a COPY: for ever, if need be.
+        bound = "-c statement_timeout=60s"
+        conninfo = make_conninfo(self._conninfo("template1"), user=user, options=bound)
         with psycopg.connect(conninfo, autocommit=True) as connection:
             yield connection

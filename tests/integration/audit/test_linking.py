@@ -47,9 +47,11 @@ def test_many_writers_and_linkers_at_once_make_one_chain(conninfo: str) -> None:
         before = link_the_beginning(connection)
     with ThreadPoolExecutor(11) as threads:
         linkers = [threads.submit(link, number) for number in range(3)]
-        for writer in [threads.submit(write, number) for number in range(8)]:
-            writer.result(timeout=60)
-        done.set()
+        try:
+            for writer in [threads.submit(write, number) for number in range(8)]:
+                writer.result(timeout=60)
+        finally:
+            done.set()
         for linker in linkers:
             linker.result(timeout=60)
     with psycopg.connect(conninfo, autocommit=True) as connection:

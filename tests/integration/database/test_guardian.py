@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from tests.integration.database.data_folder import DataFolder, User, eventually
+from tests.servers.ending import ended
 from workers.database.cluster import program, server_command
 from workers.database.embedded import open_embedded
 from workers.database.identity import choose_identity
@@ -132,7 +133,7 @@ def test_a_server_without_guardian_is_stopped_before_another_is_started(folder: 
     identity = choose_identity(layout, program("postgres"))
     layout.make_socket_directory(identity.uid)
     command = server_command(layout, identity)
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as orphan:
+    with ended(subprocess.Popen(command, stderr=subprocess.DEVNULL)) as orphan:
         eventually(lambda: answers(user.conninfo()))
         with start_psql(user.conninfo(), "SELECT pg_sleep(600)") as busy:
             assert_kept(folder)
@@ -166,11 +167,8 @@ def start_psql(conninfo: str, statement: str) -> Iterator[subprocess.Popen[bytes
     """Run a statement from another process, which ends with the block at the latest."""
     command = [str(program("psql")), conninfo, "-c", statement]
     psql = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    with psql:
-        try:
-            yield psql
-        finally:
-            psql.kill()
+    with ended(psql):
+        yield psql
 
 
 def test_a_stale_process_id_does_not_stand_in_the_way(folder: DataFolder) -> None:

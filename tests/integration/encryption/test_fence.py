@@ -162,15 +162,17 @@ def test_after_the_fence_no_transaction_writes_under_the_former_key(shop: Shop) 
 
     with ThreadPoolExecutor(3) as threads:
         writers = [threads.submit(write, first) for first in range(3)]
-        until(lambda: count(shop.connection) > 0, "the first write")
-        for _ in range(5):
-            number = shop.rotate()
-            raise_fence(shop.connection, shop.acme, timeout_seconds=30)
-            before = count(shop.connection, below=number)
-            sofar = count(shop.connection)
-            until(lambda sofar=sofar: count(shop.connection) > sofar + 10, "more writes")  # type: ignore[misc]
-            assert count(shop.connection, below=number) == before
-        stop.set()
+        try:
+            until(lambda: count(shop.connection) > 0, "the first write")
+            for _ in range(5):
+                number = shop.rotate()
+                raise_fence(shop.connection, shop.acme, timeout_seconds=30)
+                before = count(shop.connection, below=number)
+                enough = count(shop.connection) + 10
+                until(lambda enough=enough: count(shop.connection) > enough, "more writes")  # type: ignore[misc]
+                assert count(shop.connection, below=number) == before
+        finally:
+            stop.set()
         assert sum(writer.result(30) for writer in writers) == count(shop.connection)
 
 

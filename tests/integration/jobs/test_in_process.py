@@ -201,7 +201,7 @@ def test_a_worker_that_stops_keeps_no_offer_back(
     worker.start()
     until(lambda: states(connection)[running] == "running", "the first job to run")
     until(lambda: len(ready(connection)) == 1, "the next to be offered")
-    stopping = threading.Thread(target=worker.stop, kwargs={"timeout": 20_000})
+    stopping = threading.Thread(target=worker.stop, kwargs={"timeout": 20_000}, daemon=True)
     stopping.start()
     gate.set()
     stopping.join(timeout=30)

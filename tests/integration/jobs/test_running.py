@@ -196,7 +196,7 @@ def test_at_shutdown_a_job_is_given_back_with_its_attempt(
         sleep(job)
 
     shutdown = threading.Thread(
-        target=lambda: arrived.wait(30) and workbench.keeper.shut_down_jobs()
+        target=lambda: arrived.wait(30) and workbench.keeper.shut_down_jobs(), daemon=True
     )
     shutdown.start()
     job = workbench.execute(handle)

@@ -113,9 +113,13 @@ def test_keys_that_are_made_meanwhile_under_the_old_root_key_are_not_lost(
 
     with ThreadPoolExecutor(1) as threads:
         inserted = threads.submit(insert)
-        for _ in range(5):
-            rewrap_all(steps(acme.connection), both, report=nothing, stop_if_asked=nothing, batch=3)
-        stop.set()
+        try:
+            for _ in range(5):
+                rewrap_all(
+                    steps(acme.connection), both, report=nothing, stop_if_asked=nothing, batch=3
+                )
+        finally:
+            stop.set()
         other = inserted.result()
     other.connection = acme.connection
     assert len(other.readable_with(old)) == len(other.keys) > 0

@@ -86,9 +86,11 @@ def test_at_every_instant_there_is_exactly_one_active_key(acme: Keyholder, conni
 
     with ThreadPoolExecutor(1) as threads:
         watching = threads.submit(watch)
-        for number in range(1, 40):
-            acme.rotate(number)
-        over.set()
+        try:
+            for number in range(1, 40):
+                acme.rotate(number)
+        finally:
+            over.set()
     assert watching.result() == {1}
 
 

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from scheduler.service import SchedulerService, run_scheduler
 from scheduler.timetable import Schedule
+from tests.servers.ending import ended
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitmqNode
 from tests.servers.tcp_proxy import TcpProxy
@@ -150,11 +151,13 @@ def test_it_runs_as_the_settings_say_until_it_is_stopped(
     stop = threading.Event()
     settings = Settings.model_construct(database_url=SecretStr(conninfo), broker_url=None)
     with nothing_left_behind():
-        thread = threading.Thread(target=run_scheduler, args=(settings, stop))
+        thread = threading.Thread(target=run_scheduler, args=(settings, stop), daemon=True)
         thread.start()
-        until(lambda: "expiry-scan" in fires(connection), "the usual timetable to be served")
-        stop.set()
-        thread.join(timeout=30)
+        try:
+            until(lambda: "expiry-scan" in fires(connection), "the usual timetable to be served")
+        finally:
+            stop.set()
+            thread.join(timeout=30)
     assert ("expiry.scan", "scheduled") in jobs(connection)
 
 
@@ -182,7 +185,7 @@ def as_url(conninfo: str) -> str:
 def test_a_process_of_its_own_ends_well_when_it_is_asked_to(
     connection: Connection, conninfo: str, number: signal.Signals
 ) -> None:
-    with start_process(as_url(conninfo)) as process:
+    with ended(start_process(as_url(conninfo))) as process:
         until(lambda: fires(connection), "the first fire")
         process.send_signal(number)
         _, log = process.communicate(timeout=30)
@@ -191,7 +194,7 @@ def test_a_process_of_its_own_ends_well_when_it_is_asked_to(
 
 
 def test_a_process_that_cannot_begin_says_why_in_one_line(tmp_path: Path) -> None:
-    with start_process(f"postgresql://user:hunter2@/db?host={tmp_path}") as process:
+    with ended(start_process(f"postgresql://user:hunter2@/db?host={tmp_path}")) as process:
         _, log = process.communicate(timeout=30)
     assert process.returncode == 1
     [line] = log.splitlines()

@@ -17,6 +17,7 @@ from pika.exceptions import (
     ProbableAuthenticationError,
 )
 
+from tests.servers.ending import ended
 from tests.servers.ports import LOOPBACK, listening_sockets
 from tests.servers.rabbitmq import RabbitmqNode
 from tests.servers.waiting import until
@@ -155,7 +156,8 @@ time.sleep(600)
 
 
 def test_a_node_with_settings_goes_with_a_process_that_is_killed() -> None:
-    with subprocess.Popen([sys.executable, "-c", _OWNER], stdout=subprocess.PIPE) as owner:
+    command = [sys.executable, "-c", _OWNER]
+    with ended(subprocess.Popen(command, stdout=subprocess.PIPE)) as owner:
         assert owner.stdout
         node, epmd, directory, *settings = owner.stdout.readline().decode().split()
         owner.kill()

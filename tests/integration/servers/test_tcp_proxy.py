@@ -65,7 +65,7 @@ def _says(client: socket.socket, words: bytes) -> bytes:
 
 def test_bytes_go_both_ways_whole_and_in_order(client: socket.socket) -> None:
     words = bytes(range(256)) * 4096
-    threading.Thread(target=client.sendall, args=[words]).start()
+    threading.Thread(target=client.sendall, args=[words], daemon=True).start()
     assert _receive(client, len(words)) == words
 
 

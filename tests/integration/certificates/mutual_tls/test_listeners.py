@@ -195,7 +195,7 @@ def test_rule_36_a_watched_bundle_follows_within_its_interval(
     with ExitStack() as stack:
         # The one connection is the watcher's as long as it runs: changes are made by another.
         other = stack.enter_context(another(partners))
-        thread = threading.Thread(target=watching)
+        thread = threading.Thread(target=watching, daemon=True)
         thread.start()
         stack.callback(thread.join)
         stack.callback(stop.set)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.certificates.saml.service_provider import CONSUMER, ENTITY_ID
+from tests.servers.ending import ended
 
 ROOT = Path(__file__).parents[4]
 IDP = "https://idp.example/metadata"
@@ -49,18 +50,16 @@ class Partner:
 def partner() -> Iterator[Partner]:
     """Run the process."""
     command = [sys.executable, "-W", "ignore", "-m", __name__]
-    with subprocess.Popen(
+    process = subprocess.Popen(
         command,
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-    ) as process:
-        try:
-            yield Partner(process)
-        finally:
-            process.kill()
+    )
+    with ended(process):
+        yield Partner(process)
 
 
 def _answers() -> Iterator[Any]:

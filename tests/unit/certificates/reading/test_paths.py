@@ -90,7 +90,7 @@ def test_a_pipe_in_a_folder_is_not_waited_for_and_one_by_name_is_read(tmp_path: 
     os.mkfifo(pipe)
     [ignored] = read_paths([tmp_path]).ignored
     assert ignored.reason == "this is no regular file"
-    writer = threading.Thread(target=pipe.write_bytes, args=[pem(ONE)])
+    writer = threading.Thread(target=pipe.write_bytes, args=[pem(ONE)], daemon=True)
     writer.start()
     assert names(read_paths([pipe])) == ["one"]
     writer.join()

@@ -149,7 +149,7 @@ def test_jobs_that_fail_in_any_way_keep_no_room_from_others(
     work({Plain: handle})
     until(lambda: not ready(connection), "the failing jobs to be taken")
     [good] = new_jobs(connection, 1)
-    until(lambda: states(connection)[good] == "succeeded", "the good job to be done", seconds=10)
+    until(lambda: states(connection)[good] == "succeeded", "the good job to be done")
 
 
 def test_what_waits_behind_something_long_is_given_back_to_the_others(

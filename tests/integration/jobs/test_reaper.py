@@ -198,7 +198,7 @@ def test_the_reaper_goes_on_after_an_error_that_nobody_foresaw(
     reaper.start()
     until(lambda: asked_for_jobs(connection), "the reaper to fail")
     connection.execute("ALTER TABLE keywright.job_away RENAME TO job")
-    until(lambda: states(connection) == {silent: "scheduled"}, "the reaper to go on", seconds=5)
+    until(lambda: states(connection) == {silent: "scheduled"}, "the reaper to go on")
     reaper.stop()
 
 

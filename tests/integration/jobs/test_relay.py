@@ -223,7 +223,7 @@ def test_a_loop_goes_on_after_trouble(trouble: Exception) -> None:
 
     loop = Loop(step, name="relay")
     loop.start()
-    until(lambda: len(steps) >= 3, "the loop to go on", seconds=5)
+    until(lambda: len(steps) >= 3, "the loop to go on")
     loop.stop()
     seen = len(steps)
     assert not [thread for thread in threading.enumerate() if thread.name == "relay"]

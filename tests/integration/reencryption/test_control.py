@@ -67,7 +67,7 @@ def test_a_pause_in_the_middle_of_a_range_stops_at_once_and_loses_nothing(
     before_transactions(pause)
     stage.reach(run_id, "rewriting")
     stage.execute_next()
-    assert time.monotonic() - paused_at[0] < 1
+    assert time.monotonic() - paused_at[0] < 10
     run = stage.run(run_id)
     assert (run.state, run.resume_state, run.waiting_for) == ("paused", "rewriting", "lunch")
     assert stage.unfinished_jobs() == 0

@@ -55,7 +55,7 @@ def test_a_table_that_somebody_keeps_locked_does_not_keep_the_run_from_being_pau
         pause_run(stage.connection, run_id, reason="a test")
         began = time.monotonic()
         job = at_work.result(30)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 15
         assert job is not None
         assert job.state == "succeeded"
         assert stage.totals(run_id)["rewritten"] == 0

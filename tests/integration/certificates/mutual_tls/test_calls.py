@@ -189,7 +189,7 @@ def test_a_certificate_that_ends_during_a_session_is_refused_from_then_on(
             Accepted,
         )
 
-    until(refused, "its end", seconds=6)
+    until(refused, "its end")
 
 
 def test_a_call_of_nobody_is_an_error_that_does_not_repeat_the_address(partners: Partners) -> None:

@@ -199,10 +199,10 @@ def test_rule_36_a_watched_bundle_follows_within_its_interval(
         thread.start()
         stack.callback(thread.join)
         stack.callback(stop.set)
-        until(lambda: named() == [], "the first bundle", seconds=5)
+        until(lambda: named() == [], "the first bundle")
         other.upload(PARTNER)
-        until(lambda: named() == ["partner"], "the new client", seconds=2)
+        until(lambda: named() == ["partner"], "the new client")
         other.withdraw("partner")
-        until(lambda: named() == [], "the withdrawal", seconds=2)
+        until(lambda: named() == [], "the withdrawal")
     assert [each.clients for each in seen if each.changed] == [0, 1, 0]
     assert reported == []

@@ -137,7 +137,7 @@ def test_rule_26_a_huge_rsa_key_is_refused_without_testing_its_primes() -> None:
     huge = numbers.private_key(unsafe_skip_rsa_key_validation=True)
     begun = time.monotonic()
     [said] = faults_of(pkcs8(huge), LEAF)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 20  # the test would take an hour
     assert "must have 2048, 3072 or 4096" in said
 
 

@@ -73,7 +73,7 @@ def test_a_file_that_takes_too_long_is_given_up(limits: Limits) -> None:
     begun = time.monotonic()
     with pytest.raises(KeystoreError, match="takes more than the"):
         read_keystore(ENDLESS, store_password=PASSWORD, limits=limits)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
 
 
 def test_a_file_that_takes_too_much_memory_is_given_up() -> None:

@@ -89,5 +89,5 @@ HOSTILE = {
 def test_a_hostile_file_is_read_in_seconds(kind: str) -> None:
     begun = time.monotonic()
     reading = read(HOSTILE[kind])
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
     assert len(reading.certificates) <= 1

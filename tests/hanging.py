@@ -58,6 +58,7 @@ class SaysAtOnce:
             lines = report.longreprtext.splitlines()
             reason = next((line[1:].strip() for line in lines if line.startswith("E ")), "")
             terminal.write_line(f"\n{report.nodeid} failed in {report.when}: {reason}")
+            terminal.flush()
 
 
 def pytest_configure(config: pytest.Config) -> None:

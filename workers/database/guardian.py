@@ -45,10 +45,11 @@ _Event: TypeAlias = _Users | int
 """Nobody uses the server any more, or the server ended with this return code."""
 
 
-def guard(layout: Layout, command: Sequence[str]) -> int:
+def guard(layout: Layout, command: Sequence[str], lock: int) -> int:
     """Run the server until nobody uses it, or until it ends for a reason of its own.
 
-    A server that was killed is started again under the feet of its users. Return an exit code.
+    A server that was killed is started again under the feet of its users, unless the folder is gone
+    whose guardian lock is ``lock``. Return an exit code.
     """
     events: SimpleQueue[_Event] = SimpleQueue()
     server = _start(command, events)
@@ -64,8 +65,18 @@ def guard(layout: Layout, command: Sequence[str]) -> int:
         _logger.warning("the server was killed by signal %d, starting it again", -event)
         if _next(events, _RESTART_PAUSE_SECONDS) is _Users.GONE:
             return 0
+        if not _is_in_place(layout, lock):
+            _logger.warning("its data folder is gone")
+            return 1
         clear_leftovers(layout)
         server = _start(command, events)
+
+
+def _is_in_place(layout: Layout, lock: int) -> bool:
+    """Whether the data folder is still the one with our lock; its name may be another's by now."""
+    with suppress(OSError):
+        return os.path.samestat(os.fstat(lock), layout.guardian_lock.stat())
+    return False
 
 
 def _start(command: Sequence[str], events: SimpleQueue[_Event]) -> subprocess.Popen[bytes]:
@@ -133,10 +144,9 @@ def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(format="%(asctime)s [%(process)d] %(name)s: %(message)s")
     layout = Layout(Path(data_dir))
     _limit(layout.log)
-    status = guard(layout, command)
-    with suppress(OSError):
-        # If somebody replaced the data folder, what bears its name is another server's.
-        if os.path.samestat(os.fstat(int(lock)), layout.guardian_lock.stat()):
+    status = guard(layout, command, int(lock))
+    if _is_in_place(layout, int(lock)):
+        with suppress(OSError):
             layout.socket_directory.rmdir()
     return status
 

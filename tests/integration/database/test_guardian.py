@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, LiteralString
 
 import psycopg
@@ -98,6 +99,17 @@ def test_a_killed_server_comes_back_to_its_users(folder: DataFolder) -> None:
     assert folder.server() != killed
     user.leave()
     assert not folder.processes()
+
+
+def test_what_has_taken_the_place_of_its_folder_is_not_the_guardians(folder: DataFolder) -> None:
+    folder.start_user().query("SELECT 1")
+    server, guardian = folder.server(), folder.guardian()
+    folder.path.rename(folder.path.with_name("former"))
+    creation = folder.path / f"{folder.layout.unfinished_prefix}1"
+    creation.mkdir(parents=True)
+    os.kill(server, signal.SIGKILL)
+    eventually(lambda: not Path(f"/proc/{guardian}").exists())
+    assert creation.exists()
 
 
 def test_who_opens_right_after_the_server_was_killed_gets_it_back(folder: DataFolder) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.acceptance.keywright_command import Keywright, done, refused
 from tests.integration.announcements.town_crier import Listener, listener, organization, tell
+from tests.servers.ending import ended
 from workers.database.pool import Connection
 
 
@@ -47,15 +48,11 @@ def following(keywright: Keywright, *arguments: str) -> Iterator[Iterator[dict[s
     """Follow; yield what comes, and see that Ctrl-C ends it well."""
     process = keywright.start("-m", "workers.cli", "announcement", "follow", *arguments)
     assert process.stdout is not None
-    try:
+    with ended(process):
         yield map(json.loads, process.stdout)
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
         assert (process.wait(timeout=30), rest) == (0, "")
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 @pytest.mark.usefixtures("acme")

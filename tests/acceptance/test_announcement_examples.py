@@ -14,6 +14,7 @@ import pytest
 
 from tests.integration.announcements.town_crier import drained, organization, settle, tell
 from tests.integration.jobs.broker_users import Users
+from tests.servers.ending import ended
 from tests.servers.node import node_folder
 from tests.servers.rabbitmq import RabbitmqNode
 from tests.servers.waiting import until
@@ -84,12 +85,9 @@ def consumer(language: str, folder: Path, users: Users, acme: int) -> Iterator[P
             stdout=output,
             stderr=output,
         )
-    try:
+    with ended(process):
         until(lambda: QUEUE in users.node.queue_depths(users.vhost), f"the queue: {said}")
         yield said
-    finally:
-        process.kill()
-        process.wait()
 
 
 def lines(said: Path) -> list[str]:

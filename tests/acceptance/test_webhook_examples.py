@@ -19,6 +19,7 @@ from scheduler.service import SchedulerService
 from tests.acceptance.keywright_command import ROOT, Keywright, done, keywright_of_acme
 from tests.faults.webhook_worker import WebhookWorker
 from tests.integration.announcements.town_crier import tell
+from tests.servers.ending import ended
 from tests.servers.ports import LOOPBACK, free_port
 from tests.servers.postgres import PostgresServer
 from tests.servers.waiting import until
@@ -66,12 +67,9 @@ def receiving(language: str, folder: Path, port: int, secret: str) -> Iterator[P
             stdout=output,
             stderr=subprocess.STDOUT if language == "js" else None,
         )
-    try:
+    with ended(process):
         until(lambda: answers(port), "the receiver to listen")
         yield said
-    finally:
-        process.kill()
-        process.wait()
 
 
 def answers(port: int) -> bool:

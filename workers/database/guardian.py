@@ -132,8 +132,8 @@ def _limit(log: Path) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Go into the background and guard."""
-    lock, data_dir, *command = arguments
-    os.set_inheritable(int(lock), False)
+    lock, data_dir, command = int(arguments[0]), arguments[1], arguments[2:]
+    os.set_inheritable(lock, False)
     os.umask(0o077)
     os.chdir("/")
     if os.fork() != 0:
@@ -144,8 +144,8 @@ def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(format="%(asctime)s [%(process)d] %(name)s: %(message)s")
     layout = Layout(Path(data_dir))
     _limit(layout.log)
-    status = guard(layout, command, int(lock))
-    if _is_in_place(layout, int(lock)):
+    status = guard(layout, command, lock)
+    if _is_in_place(layout, lock):
         with suppress(OSError):
             layout.socket_directory.rmdir()
     return status

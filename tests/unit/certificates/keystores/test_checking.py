@@ -135,9 +135,9 @@ def test_rule_26_a_huge_rsa_key_is_refused_without_testing_its_primes() -> None:
         half + 1, half + 3, 65537, 3, 3, 3, rsa.RSAPublicNumbers(65537, (half + 1) * (half + 3))
     )
     huge = numbers.private_key(unsafe_skip_rsa_key_validation=True)
-    begun = time.monotonic()
+    begun = time.process_time()
     [said] = faults_of(pkcs8(huge), LEAF)
-    assert time.monotonic() - begun < 20  # the test would take an hour
+    assert time.process_time() - begun < 1
     assert "must have 2048, 3072 or 4096" in said
 
 

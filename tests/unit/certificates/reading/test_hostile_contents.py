@@ -87,7 +87,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_hostile_file_is_read_in_seconds(kind: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     reading = read(HOSTILE[kind])
-    assert time.monotonic() - begun < 30
+    assert time.process_time() - begun < 10
     assert len(reading.certificates) <= 1

@@ -107,8 +107,7 @@ def test_from_switching_it_on_to_a_client_that_nginx_accepts_and_then_does_not(
         try:
             until((bundle / ".reloaded").exists, "the watcher")
             done(keywright, "mutual-tls", "withdraw", "partner", *ACME)
-            # A second for the interval, and some for reloading on a busy machine.
-            until(lambda: calls().returncode == 22, "curl to be refused", seconds=10)
+            until(lambda: calls().returncode == 22, "curl to be refused")
         finally:
             watching.send_signal(signal.SIGTERM)
             said, _ = watching.communicate(timeout=30)

@@ -40,6 +40,14 @@ END $$;
 CREATE TRIGGER gate BEFORE UPDATE OF card ON customer FOR EACH ROW
     WHEN (NEW.id = {GATE} AND current_setting('application_name') = 'keywright re-encryption')
     EXECUTE FUNCTION wait_at_gate();
+CREATE FUNCTION public.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_sleep(0.01);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER dawdle BEFORE UPDATE OF card ON customer FOR EACH ROW
+    EXECUTE FUNCTION dawdle();
+ALTER TABLE customer DISABLE TRIGGER dawdle;
 """
 
 
@@ -137,6 +145,14 @@ class Plant:
         """Let the worker that waits go on."""
         with self.connect() as connection:
             connection.execute("INSERT INTO gate VALUES (true)")
+
+    @contextmanager
+    def slowed_down(self) -> Iterator[None]:
+        """Have each row take a hundredth of a second at least, in runs that begin in the block."""
+        with self.connect() as connection:
+            connection.execute("ALTER TABLE customer ENABLE TRIGGER dawdle")
+            yield
+            connection.execute("ALTER TABLE customer DISABLE TRIGGER dawdle")
 
     def await_gate(self) -> int:
         """Wait until a worker is held in the middle of a range; return its server process."""

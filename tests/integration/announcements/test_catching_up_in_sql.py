@@ -67,6 +67,20 @@ def test_a_requester_sees_the_organizations_in_which_it_has_a_grant(billing: Req
 
 
 @pytest.mark.usefixtures("told")
+def test_a_grant_of_another_requester_shows_nothing(
+    billing: Requester, connection: Connection
+) -> None:
+    connection.execute(
+        "WITH asking AS (INSERT INTO keywright.requester (name, database_role)"
+        " VALUES ('shop', 'shop') RETURNING requester_id)"
+        " INSERT INTO keywright.requester_grant (requester_id, organization_id, kind)"
+        " SELECT asking.requester_id, organization.organization_id, kind"
+        "   FROM asking, keywright.organization, (SELECT kind FROM keywright.job_kind LIMIT 1)"
+    )
+    assert billing.sees() == [(1, "Acme", "acme's")]
+
+
+@pytest.mark.usefixtures("told")
 def test_the_table_behind_shows_no_more(billing: Requester) -> None:
     with billing.session() as connection:
         rows = connection.execute("SELECT subject FROM keywright.announcement").fetchall()

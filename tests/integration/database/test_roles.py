@@ -148,6 +148,8 @@ WORKERS_MUST_NOT = {
     "rewrite a key's past": "UPDATE keywright.master_key_history SET actor = 'x'",
     "grant": "INSERT INTO keywright.requester_grant VALUES (1, 1, 'system.ping')",
     "add a requester": "INSERT INTO keywright.requester (name) VALUES ('x')",
+    "retire a default": "INSERT INTO keywright.retired_default (fingerprint) VALUES ('')",
+    "allow several SAML configurations": "INSERT INTO keywright.saml_multiple VALUES (1, 'x')",
     "add an organization": "INSERT INTO keywright.organization (name) VALUES ('x')",
     "add a member": "INSERT INTO keywright.member (organization_id, name, email)"
     " VALUES (1, 'x', 'x@x')",
@@ -180,6 +182,7 @@ READERS_MUST_NOT = {
     "see webhooks' secrets": "SELECT value FROM keywright.webhook_secret",
     "see artifacts": "SELECT content FROM keywright.artifact",
     "see arguments": "SELECT arguments FROM keywright.job",
+    "see what a job's worker proves itself by": "SELECT claim FROM keywright.job",
     "change a job": "UPDATE keywright.job SET state = 'ready'",
     "ask for a job": "SELECT keywright.enqueue('system.ping')",
     "write": "INSERT INTO keywright.audit_entry (action, object) VALUES ('a.b', 'c')",

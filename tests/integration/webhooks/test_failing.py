@@ -44,6 +44,18 @@ def test_what_is_refused_for_three_days_is_given_up_and_can_be_sent_anew(
     assert telling.states() == [("delivered", 1), ("delivered", 1)]
 
 
+def test_what_is_sent_anew_has_three_days_anew(telling: Telling, billing: Receiver) -> None:
+    telling.add(billing.url)
+    billing.answer = refusing(1)
+    telling.tell(1)
+    telling.work()
+    telling.let_time_pass(hours=73)
+    telling.work()
+    retry(telling.connection, organization_id=telling.acme, name="billing")
+    assert telling.result() == {"delivered": 0, "failed": 1, "given_up": 0}
+    assert telling.states() == [("waiting", 1)]
+
+
 def test_one_that_was_accepted_can_be_sent_anew(telling: Telling, billing: Receiver) -> None:
     telling.add(billing.url)
     telling.tell(1, 2)

@@ -99,6 +99,12 @@ def test_an_endpoint_that_asks_for_time_gets_it_within_bounds(
     assert found.wait_seconds == max(given, 5)
 
 
+def test_one_that_asks_for_little_time_has_no_shorter_a_rest_than_others() -> None:
+    busy = Answer(status=503, error="busy", retry_after_seconds=0)
+    found = verdict(busy, failures=FAILURES_THAT_OPEN + 2)
+    assert found.rest_seconds == rest_seconds(FAILURES_THAT_OPEN + 3, 0)
+
+
 def test_others_that_ask_for_time_are_not_heard() -> None:
     found = verdict(Answer(status=500, error="x", retry_after_seconds=9999))
     assert (found.rest_seconds, found.wait_seconds) == (None, 5)

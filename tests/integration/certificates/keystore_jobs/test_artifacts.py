@@ -9,7 +9,7 @@ import pytest
 from tests.integration.certificates.keystore_jobs.office import ASKER, HOUR, Office
 from tests.integration.jobs.workbench import Workbench
 from workers.certificates.handover import drop_artifact, fetch_artifact, keep_artifact
-from workers.certificates.handover.artifacts import MOST_BYTES, Artifact
+from workers.certificates.handover.artifacts import MOST_BYTES, Artifact, delete_artifact
 from workers.certificates.handover.purging import purge_handover
 from workers.contract import PurgeHandover
 from workers.errors import ConflictError, InvalidRequestError, NotFoundError
@@ -137,6 +137,20 @@ def test_an_artifact_that_expired_or_was_deleted_is_gone(
     ) == [kept_secret]
     with pytest.raises(ConflictError):
         drop_artifact(acme.connection, organization_id=acme.organization_id, artifact_id=deleted)
+
+
+def test_that_somebody_deleted_an_artifact_is_announced(acme: Office) -> None:
+    artifact_id = acme.bring(CONTENT)
+    delete_artifact(
+        acme.connection,
+        organization_id=acme.organization_id,
+        artifact_id=artifact_id,
+        actor=ASKER,
+    )
+    assert acme.connection.execute(
+        "SELECT organization_id, subject, data FROM keywright.announcement"
+        " WHERE kind = 'artifact.deleted'"
+    ).fetchall() == [(acme.organization_id, f"artifact/{artifact_id}", {"requested_by": ASKER})]
 
 
 def test_an_artifact_of_another_organization_cannot_be_deleted(acme: Office, other: Office) -> None:

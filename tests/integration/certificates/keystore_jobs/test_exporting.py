@@ -15,6 +15,7 @@ from tests.integration.certificates.keystore_jobs.office import (
 )
 from tests.integration.jobs.workbench import Workbench, let_lease_run_out, problem
 from tests.unit.certificates.certificate_maker import make_found
+from workers.certificates.deletion import delete_certificate
 from workers.certificates.handover import fetch_artifact
 from workers.certificates.keystore_jobs import export_keystore
 from workers.certificates.keystores.entries import KeystoreReading
@@ -134,6 +135,18 @@ def test_the_newest_signed_version_is_exported(acme: Office, workbench: Workbenc
     job = run(acme, workbench, password=acme.hand(), certificates=("saml",))
     [entry] = read(fetched(acme, job)).keys
     assert (entry.alias, entry.chain) == ("saml", new.chain)
+
+
+def test_what_was_deleted_does_not_leave(acme: Office, workbench: Workbench) -> None:
+    for name in ("kept", "gone"):
+        acme.keep(name, issue(name))
+    delete_certificate(
+        acme.connection, organization_id=acme.organization_id, unique_name="gone", now=acme.now
+    )
+    job = run(acme, workbench, password=acme.hand())
+    assert [each.alias for each in read(fetched(acme, job)).keys] == ["kept"]
+    named = run(acme, workbench, password=acme.hand(), certificates=("gone",))
+    assert "named “gone”" in problem(named)["detail"]
 
 
 def test_a_truststore_holds_no_private_key_and_in_pem_needs_no_password(

@@ -46,6 +46,12 @@ def test_rule_28_a_name_clash_refuses_all_and_overwrites_nothing(
     renamed = run(acme, workbench, data, names={"saml": "saml_2"})
     assert renamed.state == "succeeded"
     assert set(acme.certificates()) == {"Saml", "saml_2", "new"}
+    # People know the entry by the name that it has in their file.
+    assert renamed.result is not None
+    assert [(each["alias"], each["unique_name"]) for each in renamed.result["entries"]] == [
+        ("saml", "saml_2"),
+        ("new", "new"),
+    ]
     unknown = run(acme, workbench, data, names={"sam": "saml_3"})
     assert "no private key with the alias “sam”" in problem(unknown)["detail"]
 

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from tests.integration.certificates.mutual_tls.partners import ISSUING, PARTNER, Partners
 from tests.integration.jobs.workbench import Workbench
+from workers.audit.reading import list_entries
 from workers.certificates.mutual_tls.jobs import (
     upload_client_certificate,
     withdraw_client_certificate,
@@ -46,6 +47,9 @@ def test_a_client_certificate_is_accepted_and_withdrawn_by_jobs(
     job_id = enqueue(connection, withdrawal, organization_id=owner).job_id
     done = workbench.execute(withdraw_client_certificate, withdrawal, job_id=job_id)
     assert done.result == {"unique_name": "Partner", "version_numbers": [1]}
+    entries = [each for each in list_entries(connection) if "mutual-tls-client/" in each.object]
+    verbs = [each.action.partition(".")[2] for each in reversed(entries)]
+    assert verbs == ["upload", "update", "withdraw"]
 
 
 def test_a_job_that_is_refused_says_every_reason(partners: Partners, workbench: Workbench) -> None:

@@ -121,6 +121,28 @@ def test_rolling_back_gives_every_place_the_old_one(connection: Connection) -> N
     assert acme.start().created
 
 
+def test_a_place_that_somebody_gave_the_old_one_after_all_waits_again(
+    connection: Connection,
+) -> None:
+    acme = Stage.of(connection, "Billing", "Shop")
+    acme.start()
+    acme.switch("Billing")
+    acme.step("retired", "Billing")
+    connection.execute("UPDATE keywright.usage SET version_id = 1 WHERE place = 'Billing'")
+    assert acme.used()["Billing"] == "old"
+    assert acme.steps() == {"Billing": "waiting", "Shop": "waiting"}
+
+
+def test_what_is_used_nowhere_warns_again_once_its_successor_is_none(
+    connection: Connection,
+) -> None:
+    acme = Stage.of(connection)
+    acme.start()
+    assert not acme.warns(1)
+    assert acme.back().state == "rolled_back"
+    assert acme.warns(1)
+
+
 def test_a_place_that_gave_up_the_old_one_must_accept_it_first(connection: Connection) -> None:
     acme = Stage.of(connection, "Billing", "Shop")
     acme.start()

@@ -8,6 +8,7 @@ import pytest
 from tests.integration.certificates.inventory import meanwhile, uncommitted
 from tests.integration.certificates.issuance.workshop import ASKER
 from tests.integration.certificates.saml.service_provider import ServiceProvider
+from workers.certificates.replacement.moves import roll_back
 from workers.certificates.replacement.plan import VersionRef
 from workers.certificates.retired_defaults import (
     SwitchedConfigurations,
@@ -227,6 +228,25 @@ def test_one_who_selects_what_is_being_retired_comes_too_late(
             with pytest.raises((ConflictError, psycopg.errors.CheckViolation), match="default"):
                 second.result()
     assert used(acme) == {}
+
+
+def test_rule_65_nothing_goes_back_to_what_was_retired_meanwhile(acme: ServiceProvider) -> None:
+    acme.generate("proxy")
+    acme.generate("saml")
+    acme.add(certificate="proxy")
+    replacement_id = acme.start("proxy", "saml").replacement_id
+    for step in ("overlapping", "switched"):
+        acme.step(replacement_id, step)
+    retire(acme)
+    with pytest.raises(ConflictError, match="retired default"):
+        roll_back(
+            acme.connection,
+            organization_id=acme.organization_id,
+            replacement_id=replacement_id,
+            actor=ASKER,
+            now=acme.now,
+        )
+    assert used(acme) == {"Okta": "saml"}
 
 
 def test_a_configuration_is_refused_for_what_is_wrong_with_it(acme: ServiceProvider) -> None:

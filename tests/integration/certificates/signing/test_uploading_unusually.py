@@ -62,6 +62,12 @@ def test_a_key_that_came_with_a_keystore_is_renewed_by_the_names_that_it_had(
     assert acme.private_key(done.version_id).public_key() == key("www").public_key()
 
 
+def test_what_is_no_certificate_is_told_with_its_place(desk: Desk) -> None:
+    desk.ask()
+    request = desk.request()
+    assert desk.refused(desk.authority.chain(request), request) == ["unreadable"]
+
+
 def test_two_uploads_at_the_same_moment_come_one_after_the_other(
     desk: Desk, conninfo: str, connection: Connection
 ) -> None:

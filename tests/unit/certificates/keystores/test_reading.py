@@ -1,6 +1,7 @@
 """The door: a child process reads, within its limits, and nothing of it stays behind."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.waiting import until
 from tests.unit.certificates.certificate_maker import make_der
 from tests.unit.certificates.keystores.java_store_maker import (
     JCEKS,
@@ -25,6 +27,7 @@ from tests.unit.certificates.keystores.java_store_maker import (
 from tests.unit.certificates.keystores.material import key_entry, trusted_entry
 from workers.certificates.keystores.entries import Format
 from workers.certificates.keystores.errors import KeystoreError
+from workers.certificates.keystores.exchange import encode_request
 from workers.certificates.keystores.helper import Helper, NoAnswerError, helper_of_this_process
 from workers.certificates.keystores.limits import Limits
 from workers.certificates.keystores.reading import read_keystore
@@ -84,6 +87,44 @@ def test_a_file_that_takes_too_much_memory_is_given_up() -> None:
     assert len(read_keystore(data, store_password=PASSWORD).faults) == 15
 
 
+def test_a_child_has_all_its_limits_before_it_sees_the_file() -> None:
+    limits = Limits(memory_bytes=512 * MIB, cpu_seconds=7, wall_seconds=30)
+    request = encode_request(b"x", store_password="x", key_password=None, limits=limits)
+    helper = Helper()
+    line = helper._connect()
+    assert line is not None
+    with line:
+        line.sendall(request[:-1])  # all but the file, for which the child waits
+        parent = helper_process(helper)
+        children = Path(f"/proc/{parent}/task/{parent}/children")
+        until(children.read_text, "the child")
+        child = int(children.read_text())
+
+        def of(kind: int) -> tuple[int, int]:
+            return resource.prlimit(child, kind)
+
+        # It would hold passwords and keys, and is the last limit that a child takes on.
+        until(lambda: of(resource.RLIMIT_CORE) == (0, 0), "the child's limits")
+        assert of(resource.RLIMIT_FSIZE) == (0, 0)
+        assert of(resource.RLIMIT_CPU) == (7, 7)
+        assert of(resource.RLIMIT_AS) == (512 * MIB, 512 * MIB)
+    helper.close()
+
+
+def test_a_child_ends_by_its_own_clock_whoever_waits_for_it() -> None:
+    request = encode_request(
+        b"x", store_password="x", key_password=None, limits=Limits(wall_seconds=1)
+    )
+    helper = Helper()
+    line = helper._connect()
+    assert line is not None
+    with line:
+        line.sendall(request[:-1])  # all but the file, for which the child waits
+        line.settimeout(30)
+        assert line.recv(1) == b""
+    helper.close()
+
+
 def test_a_killed_helper_is_started_again() -> None:
     data = (VECTORS / "jdk25-ec.jks").read_bytes()
     read_keystore(data, store_password=VECTORS_PASSWORD)
@@ -141,10 +182,7 @@ def test_a_process_that_is_killed_takes_its_helper_along() -> None:
     )
     assert done.returncode == -signal.SIGKILL
     process = Path("/proc", done.stdout.decode().strip())
-    deadline = time.monotonic() + 5
-    while process.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: not process.exists(), "the helper to end")
 
 
 def test_a_password_may_be_typed_composed_or_decomposed() -> None:

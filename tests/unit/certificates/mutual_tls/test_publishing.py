@@ -1,5 +1,6 @@
 """A set of files is there whole, or the one before is."""
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -32,6 +33,15 @@ def test_the_current_set_is_replaced_only_when_something_has_changed(tmp_path: P
     with exclusive(folder):
         assert publish(folder, {"client-ca.pem": b"three"})
     assert str(first) not in sets(folder)
+
+
+def test_nobody_else_publishes_meanwhile(tmp_path: Path) -> None:
+    with (
+        exclusive(tmp_path),
+        (tmp_path / ".lock").open() as lock,
+        pytest.raises(BlockingIOError),
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_others_can_read_it_whatever_the_umask(tmp_path: Path) -> None:

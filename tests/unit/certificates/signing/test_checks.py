@@ -52,6 +52,7 @@ def below(*extensions: x509.ExtensionType, **given: object) -> tuple[Issued, ...
 
 
 SUB = issue("Sub", issuer=ISSUING, ca=True)
+NEXT = issue("Issuing", issuer=ISSUING, own_key=key("its next"), ca=True)
 IMPOSTOR = issue("Issuing", issuer=MIDDLE, own_key=key("impostor"), ca=True)
 CASES = {
     "an expired leaf": Case(
@@ -80,6 +81,9 @@ CASES = {
         (issue("leaf.example.org", issuer=SUB), SUB, ISSUING, MIDDLE, ROOT),
         [("path_length", 3), ("path_length", 4)],
         "it allows 0 authorities below it, and there are 1",
+    ),
+    "an authority that has issued its own next certificate": Case(
+        (issue("leaf.example.org", issuer=NEXT), NEXT, ISSUING, MIDDLE, ROOT), []
     ),
     "an authority for another purpose": Case(
         below(extended(CLIENT), ca=True),

@@ -5,6 +5,8 @@ CREATE ROLE keywright_worker NOLOGIN;
 CREATE ROLE keywright_scheduler NOLOGIN;
 CREATE ROLE keywright_requester NOLOGIN;
 CREATE ROLE keywright_reader NOLOGIN;
+-- So that bulk re-encryption sees how far replicas are behind, and waits for them.
+GRANT pg_read_all_stats TO keywright_worker;
 
 \set owner_password `cat /run/secrets/database_owner_password`
 \set scheduler_password `cat /run/secrets/database_scheduler_password`

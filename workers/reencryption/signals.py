@@ -47,6 +47,7 @@ class Monitor:
         self._news = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reencryption-monitor", daemon=True)
         self._wal: tuple[float, int] | None = None
+        self._told_of_hidden = False
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -99,15 +100,23 @@ class Monitor:
     def _measure(self, connection: Connection) -> Signals:
         row: Any = connection.execute(
             """
-            SELECT (SELECT count(*) FROM pg_stat_activity
-                     WHERE wait_event_type = 'Lock' AND %(pid)s = ANY (pg_blocking_pids(pid))),
+            SELECT (SELECT count(DISTINCT pid) FROM pg_locks -- which every role sees whole
+                     WHERE NOT granted AND %(pid)s = ANY (pg_blocking_pids(pid))),
                    (SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn))::bigint
                       FROM pg_stat_replication),
+                   EXISTS (SELECT FROM pg_stat_replication WHERE state IS NULL),
                    pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint
             """,
             {"pid": self._pid},
         ).fetchone()
-        blocked, lag, written = row
+        blocked, lag, hidden, written = row
+        if hidden and self._limits.replication_lag_bytes is not None and not self._told_of_hidden:
+            self._told_of_hidden = True
+            log.warning(
+                "replicas are not waited for: their lag is not shown to this role",
+                connection=self._connection_name,
+                remedy="GRANT pg_read_all_stats to it",
+            )
         now = time.monotonic()
         rate = None
         if self._wal is not None and now > self._wal[0]:

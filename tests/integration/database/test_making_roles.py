@@ -88,5 +88,8 @@ def test_who_may_make_no_roles_is_told_what_to_have_run(fresh_server: str) -> No
         set_up_roles(connection)
         assert all(role.is_there for role in list_roles(connection))
         assert connection.execute(
+            "SELECT pg_has_role('keywright_worker', 'pg_read_all_stats', 'USAGE')"
+        ).fetchone() == (True,)
+        assert connection.execute(
             "SELECT has_table_privilege('keywright_worker', 'keywright.job', 'UPDATE')"
         ).fetchone() == (True,)

@@ -1,6 +1,7 @@
 """Destroying master keys: refused on evidence, and after it only their own values are closed."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -146,6 +147,35 @@ def test_a_destruction_waits_for_a_transaction_that_may_still_write(
     stage.make_due()
     assert stage.execute(job.job_id).state == "failed"  # there are values
     holding.expected[stage.acme][(5,)]["card"] = b"late"
+    holding.assert_nothing_lost()
+
+
+def test_a_destruction_waits_for_a_worker_with_values_under_the_key_in_hand(
+    stage: Stage,
+    before_transactions: Callable[[Callable[[int], object]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(destruction, "FENCE_SECONDS", 0.05)
+    holding = Holding(stage, connection_name="billing").create().fill_numbers(50)
+    assert stage.rotate() == 2
+    run_id = stage.start(workers=1)
+    destructions: list[JobDetails] = []
+
+    def sleep(number: int) -> None:
+        if number == 1:
+            cancel_run(stage.connection, run_id)
+            stage.rotate()
+            schedule(stage, 2)
+            destructions.append(destroy(stage, 2))
+
+    before_transactions(sleep)
+    stage.settle(run_id)
+    [job] = destructions
+    assert job.state == "scheduled"  # to be tried again
+    assert "workers of an earlier run: process " in problem(job)["detail"]
+    stage.make_due()
+    assert stage.execute(job.job_id).state == "failed"  # there are values
+    assert state(stage, 2) is State.ARCHIVED
     holding.assert_nothing_lost()
 
 

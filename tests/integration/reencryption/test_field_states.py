@@ -2,13 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.integration.reencryption.holding import Holding
 from tests.integration.reencryption.stage import Stage
 from workers.errors import ConflictError
+from workers.organizations.store import add_organization
+from workers.reencryption import steps
 from workers.reencryption.control import cancel_run
+from workers.reencryption.dry_run import try_run
 from workers.reencryption.store import Purpose
 
 pytestmark = pytest.mark.usefixtures("small_pieces")
@@ -34,6 +38,65 @@ def test_a_field_is_encrypted_once_all_its_organizations_are_through(
     shared.assert_nothing_lost()
     assert shared.numbers() == Counter({1: shared.count_values()})
     assert shared.numbers(stage.globex) == Counter({1: shared.count_values(stage.globex)})
+
+
+def test_a_dry_run_leaves_an_organization_without_a_key_as_it_is(
+    stage: Stage, shared: Holding
+) -> None:
+    newcomer = add_organization(
+        stage.connection,
+        name=f"Newcomer of {stage.name}",
+        time_zone="UTC",
+        sending_hour=8,
+        is_sandbox=False,
+    )
+    found = try_run(
+        stage.connection,
+        stage.tools,
+        organization_id=newcomer,
+        purpose="encrypt",
+        field_names=shared.field_names,
+    )
+    assert found.target_number == 1  # the run would make it
+    assert stage.keyring.active_number(newcomer) is None
+    stage.complete("encrypt", *shared.field_names, organization_id=newcomer)
+    assert stage.keyring.active_number(newcomer) == 1
+
+
+def test_whoever_writes_for_another_organization_as_before_is_waited_for_too(
+    stage: Stage, shared: Holding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "FENCE_SECONDS", 0.05)
+    with stage.application() as slow:
+        with stage.cipher.writing(slow, organization_id=stage.globex):
+            pass
+        run_id = stage.start("encrypt", *shared.field_names)
+        stage.execute_next()
+        run = stage.run(run_id)
+        assert run.state == "starting"
+        assert f"process {slow.info.backend_pid} " in str(run.waiting_for)
+    assert stage.settle(run_id).state == "completed"
+    shared.assert_nothing_lost()
+
+
+@pytest.mark.parametrize("purpose", ["reencrypt", "decrypt"])
+def test_a_run_is_not_through_before_two_censuses_have_found_nothing(
+    stage: Stage, customers: Holding, monkeypatch: pytest.MonkeyPatch, purpose: Purpose
+) -> None:
+    count, left = steps._count_left, list[int]()
+
+    def count_left(*given: Any) -> int:
+        left.append(count(*given))
+        if len(left) == 1:
+            return 7  # as if somebody had written meanwhile what is to be done again
+        return left[-1]
+
+    monkeypatch.setattr(steps, "_count_left", count_left)
+    stage.rotate()
+    stage.complete(purpose, *customers.field_names)
+    # Values under a key are opened before the end, and counted once more after that.
+    assert len(left) == (4 if purpose == "reencrypt" else 3)
+    customers.assert_nothing_lost()
 
 
 def test_a_field_is_plaintext_once_all_its_organizations_are_through(

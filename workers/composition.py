@@ -149,11 +149,11 @@ def spare_the_garbage_collector() -> None:
     gc.freeze()
 
 
-def usual_handlers(settings: Settings, conninfo: str, ledger: Pool) -> Handlers:
-    """Return the subscriptions, with what the settings name and the ledger's connections.
+def mail_server(settings: Settings) -> SmtpServer:
+    """Return the mail server that the settings name.
 
     Raises:
-        InvalidRequestError: no mail server is named, or its URL is wrong.
+        InvalidRequestError: none is named, or its URL is wrong.
     """
     if settings.smtp_url is None:
         # Silently writing files instead would mean that nobody is told and nobody knows.
@@ -161,7 +161,16 @@ def usual_handlers(settings: Settings, conninfo: str, ledger: Pool) -> Handlers:
             "KEYWRIGHT_SMTP_URL is not set, so notices would reach nobody. Set it, for example to"
             " smtp://mail.example.org:587, or use `keywright up`, which catches mail in files."
         )
-    server = SmtpServer.from_url(settings.smtp_url.get_secret_value(), authorities=settings.ca_file)
+    return SmtpServer.from_url(settings.smtp_url.get_secret_value(), authorities=settings.ca_file)
+
+
+def usual_handlers(settings: Settings, conninfo: str, ledger: Pool) -> Handlers:
+    """Return the subscriptions, with what the settings name and the ledger's connections.
+
+    Raises:
+        InvalidRequestError: no mail server is named, or its URL is wrong.
+    """
+    server = mail_server(settings)
     root_keys = open_keys(settings)
     keyring = KeyRing(ledger, root_keys)
     tools = Tools(

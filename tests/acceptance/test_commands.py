@@ -67,10 +67,13 @@ def test_the_conventional_commands_work_as_well(keywright: Keywright, broker_url
         scheduler.kill()
 
 
-def test_a_worker_without_a_mail_server_refuses_to_start(keywright: Keywright) -> None:
-    done = keywright.run("worker", "--processes", "1")
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_worker_without_a_mail_server_refuses_to_start_and_says_so_once(
+    keywright: Keywright, processes: str
+) -> None:
+    done = keywright.run("worker", "--processes", processes)
     assert done.returncode == 1
-    assert "KEYWRIGHT_SMTP_URL is not set" in done.stderr
+    assert done.stderr.count("KEYWRIGHT_SMTP_URL is not set") == 1
 
 
 def test_from_an_empty_folder_to_a_first_forecast(keywright: Keywright, tmp_path: Path) -> None:

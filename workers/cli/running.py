@@ -7,7 +7,7 @@ import typer
 
 from scheduler.service import run_scheduler
 from workers.cli.output import console
-from workers.composition import PATIENCE_BEYOND_GRACE_SECONDS, run_worker
+from workers.composition import PATIENCE_BEYOND_GRACE_SECONDS, mail_server, run_worker
 from workers.contract import Queue
 from workers.database.open import open_database
 from workers.database.pool import connect
@@ -106,6 +106,7 @@ def worker(
     configure_logging(settings.log_level, settings.log_format)
     count = processes or settings.worker_processes
     if count > 1:
+        mail_server(settings)  # else each process would say what is wrong, again and again
         Processes([_worker_command(threads, queues or ())] * count).run_until(
             stop_on_signals(),
             patience_seconds=settings.shutdown_grace_seconds + PATIENCE_BEYOND_GRACE_SECONDS,

@@ -16,14 +16,15 @@ GROUP_ROLES = (
 )
 """What logins are made members of: GRANT keywright_worker TO … ."""
 
-CREATE_GROUP_ROLES = (
-    "\n".join(
+CREATE_GROUP_ROLES = "\n".join(
+    [
         f"DO $$ BEGIN CREATE ROLE {role} NOLOGIN;"
         " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;"
         for role in GROUP_ROLES
-    )
-    + "\nGRANT pg_read_all_stats TO keywright_worker;"
-)  # bulk runs heed replicas' lag
+    ]
+    # So that bulk re-encryption sees how far replicas are behind, and waits for them.
+    + ["GRANT pg_read_all_stats TO keywright_worker;"]
+)
 """What an administrator runs where the owner may not make roles; again, it changes nothing."""
 
 

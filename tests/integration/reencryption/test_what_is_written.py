@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.integration.reencryption.holding import Holding
 from tests.integration.reencryption.stage import Stage
@@ -72,3 +73,18 @@ def test_the_report_says_what_was_done_and_what_it_cost(
     assert table["hot_fraction"] > 0
     assert values * 50 < table["wal_bytes"] == report["wal_bytes"]
     holding.assert_nothing_lost()
+
+
+def test_no_value_is_in_the_log_or_in_an_announcement(stage: Stage) -> None:
+    holding = Holding(stage).create(state="plaintext").fill_numbers(60)
+    values = {each["card"] for each in holding.expected[stage.acme].values() if each["card"]}
+    assert len(values) > 30
+    with capture_logs() as logged:
+        stage.complete("encrypt", *holding.field_names)
+        holding.spoil((50,), b"4111 1111 1111 1111")  # goes to quarantine
+        stage.rotate()
+        stage.complete()
+    assert logged
+    told = str(logged) + str(stage.announcements("reencryption.completed"))
+    for value in (*values, b"4111 1111 1111 1111"):
+        assert value.decode() not in told
